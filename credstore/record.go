@@ -1,0 +1,85 @@
+package credstore
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/sidekey/sidekey/provider"
+)
+
+// A Record is all that is stored for one chatbot.
+type Record struct {
+	Chatbot  string
+	Settings *Settings   // nil: there are none, and then there should be no keys
+	Keys     []KeyRecord // at most one for each provider, deleted ones included
+
+	// Confirmed is when the store itself last vouched for this state. Zero
+	// means now. A store that serves from a copy it can no longer check says
+	// here how old the copy is, and the Cache's limits count from there.
+	Confirmed time.Time
+}
+
+// Settings are what holds for a chatbot as a whole: item "settings".
+type Settings struct {
+	AccountID   string
+	BYOKEnabled bool
+	BYOI        *BYOI // nil: none
+	Version     int64 // grows with every write
+	UpdatedAt   time.Time
+}
+
+// BYOI is the owner's own inference endpoint: item "settings", field byoi.
+type BYOI struct {
+	URL        string
+	AuthHeader string // "" means "Authorization: Bearer"
+	Ciphertext []byte // sealed for item "settings"
+}
+
+// A KeyRecord is one stored provider credential: item "key#<slug>".
+type KeyRecord struct {
+	Item       string // KeyItem(Slug)
+	Slug       provider.Slug
+	Ciphertext []byte // empty: the key was deleted, see Deleted
+	Hint       string // last four characters of the key
+	Label      string // the owner's own words
+	KMSKey     string // what sealed it, where the cipher has names for that
+	Version    int64  // grows with every write, also across delete and set
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+	TestedAt   time.Time // zero: never
+	TestResult string    // one of provider's verdicts
+}
+
+// Deleted reports whether this is only the mark that a key leaves behind. The
+// mark keeps the version, so that a key stored later has a higher one: the
+// billing guard remembers failures by version, and an older version that
+// turns up again must be recognised as a replay.
+func (k *KeyRecord) Deleted() bool { return len(k.Ciphertext) == 0 }
+
+// SettingsItem is the item name of the settings.
+const SettingsItem = "settings"
+
+// KeyItem returns the item name of a provider's key: "key#openai".
+func KeyItem(slug provider.Slug) string { return "key#" + string(slug) }
+
+// SlugOfItem is the reverse of KeyItem.
+func SlugOfItem(item string) (provider.Slug, bool) {
+	slug, ok := strings.CutPrefix(item, "key#")
+	return provider.Slug(slug), ok && slug != ""
+}
+
+var validID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
+
+// ValidID reports whether s can be a chatbot or account id:
+// [A-Za-z0-9._:-]{1,128}.
+func ValidID(s string) bool { return validID.MatchString(s) }
+
+// checkID explains a bad id without repeating it in full.
+func checkID(what, s string) error {
+	if ValidID(s) {
+		return nil
+	}
+	return fmt.Errorf("%w: %s id %.40q: write 1 to 128 of the characters A-Z a-z 0-9 . _ : -", ErrInvalid, what, s)
+}

@@ -1,0 +1,59 @@
+package credstore
+
+import "context"
+
+// A Loader reads one chatbot's records.
+type Loader interface {
+	// Load returns everything stored for the chatbot, in one query. A chatbot
+	// of which nothing is stored has a Record with nil Settings and no Keys.
+	// Errors are of two kinds, see ErrUnreachable. Load must return soon after
+	// ctx ends. The caller does not change the Record.
+	Load(ctx context.Context, chatbot string) (*Record, error)
+}
+
+// LoaderFunc makes a Loader of a function.
+type LoaderFunc func(ctx context.Context, chatbot string) (*Record, error)
+
+// Load calls f.
+func (f LoaderFunc) Load(ctx context.Context, chatbot string) (*Record, error) {
+	return f(ctx, chatbot)
+}
+
+// A Store keeps records. It is safe for concurrent use, also by several
+// processes. The contract test in contract_test.go runs over every Store.
+type Store interface {
+	Loader
+	// PutSettings and PutKey write one item if its stored version is still
+	// was, else they return ErrConflict and change nothing. Zero means that
+	// there must be no such item. They keep no reference to what they are
+	// given.
+	PutSettings(ctx context.Context, chatbot string, s *Settings, was int64) error
+	PutKey(ctx context.Context, chatbot string, k *KeyRecord, was int64) error
+	// Chatbots lists the chatbots of an account, sorted. "" lists all, where
+	// the store can do that.
+	Chatbots(ctx context.Context, account string) ([]string, error)
+}
+
+// A Cipher seals what a Store keeps. What was sealed with one context can be
+// opened with exactly that context only. It is safe for concurrent use.
+type Cipher interface {
+	Encrypt(ctx context.Context, plain []byte, aad map[string]string) (sealed []byte, err error)
+	// Decrypt returns plain bytes that belong to the caller. Errors are of two
+	// kinds, see ErrUnreachable.
+	Decrypt(ctx context.Context, sealed []byte, aad map[string]string) (plain []byte, err error)
+}
+
+// A Backend is the two halves together.
+type Backend struct {
+	Store  Store
+	Cipher Cipher
+	Table  string // names this store in the encryption context
+	KMSKey string // written into new KeyRecords; "" where the cipher has no names
+}
+
+// sealContext is what a ciphertext is bound to. It is always built from what
+// was asked for, never from what the store returned, so that a row copied from
+// another chatbot, provider or table cannot be opened.
+func sealContext(table, chatbot, item string) map[string]string {
+	return map[string]string{"app": "sidekey", "table": table, "chatbot_id": chatbot, "item": item}
+}
