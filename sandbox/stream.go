@@ -1,0 +1,94 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// events writes a server-sent event stream: one Write and one Flush for each
+// event. After the first failure it writes nothing more.
+type events struct {
+	c    *call
+	sent int
+	err  error
+}
+
+var errEnded = errors.New("sandbox: the stream has been ended by a fault")
+
+// events begins the stream. From here on the status is 200.
+func (c *call) events() *events {
+	h := c.w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-cache")
+	return &events{c: c}
+}
+
+// send writes one event; an empty name leaves the event field out.
+func (e *events) send(name string, v any) {
+	data, err := json.Marshal(v)
+	if err != nil { // only values made here are marshalled
+		panic(fmt.Sprintf("BUG: sandbox event does not marshal: %v", err))
+	}
+	if f := e.c.fault; f.Kind == FaultStreamError && e.sent == f.After && e.err == nil {
+		e.write(e.failure())
+		e.err = errEnded
+	}
+	frame := "data: " + string(data) + "\n\n"
+	if name != "" {
+		frame = "event: " + name + "\n" + frame
+	}
+	e.write(frame)
+}
+
+func (e *events) write(frame string) {
+	if e.err != nil {
+		return
+	}
+	if _, e.err = e.c.w.Write([]byte(frame)); e.err != nil {
+		return
+	}
+	e.sent++
+	e.err = http.NewResponseController(e.c.w).Flush()
+	if errors.Is(e.err, http.ErrNotSupported) {
+		e.err = nil
+	}
+}
+
+// failure is the event by which the surface reports an error after the head.
+func (e *events) failure() string {
+	const message = "the provider broke off"
+	name, o := "", object{"error": object{"message": message, "type": "internal_server_error", "param": nil, "code": nil}}
+	switch e.c.route.surface {
+	case "messages":
+		name, o = "error", object{"type": "error", "error": object{"type": "overloaded_error", "message": message}}
+	case "responses":
+		name, o = "error", object{"type": "error", "code": "server_error", "message": message, "param": nil, "sequence_number": e.sent}
+	case "ai.language":
+		o["type"] = "error"
+	}
+	data, _ := json.Marshal(o)
+	if name != "" {
+		return "event: " + name + "\ndata: " + string(data) + "\n\n"
+	}
+	return "data: " + string(data) + "\n\n"
+}
+
+// done writes the [DONE] line of OpenAI's chat streams.
+func (e *events) done() { e.write("data: [DONE]\n\n") }
+
+// tokens calls each for every token of the text, at the configured pace, until
+// the client leaves. Joined, the tokens are the text.
+func (e *events) tokens(text string, each func(token string)) {
+	for token := range strings.SplitAfterSeq(text, " ") {
+		if e.err == nil {
+			e.err = sleep(e.c.ctx(), e.c.g.config.TokenInterval)
+		}
+		if e.err != nil {
+			return
+		}
+		each(token)
+	}
+}
