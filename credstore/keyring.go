@@ -1,47 +1,212 @@
 package credstore
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/sidekey/sidekey/provider"
 )
 
-// A Keyring is all that one chatbot's owner has stored, as of one moment.
-type Keyring struct{}
-
-// NewKeyring returns the keyring of a record, opened by c when asked for a secret.
-func NewKeyring(chatbot string, rec *Record, b Backend) (*Keyring, error) {
-	return nil, errors.New("not built yet")
+// A Keyring is all that one chatbot's owner has stored, as of one moment. It
+// is immutable and safe for concurrent use. Secrets are decrypted when they
+// are first asked for. Ask the Source for a Keyring for every request: what is
+// kept longer misses rotations.
+type Keyring struct {
+	chatbot  string
+	settings Settings // zero if there are none
+	settled  bool     // there are settings
+	keys     []key    // sorted by slug, deleted ones included
+	slugs    []provider.Slug
+	byoi     *sealed // nil: none
 }
+
+// A key is one provider's place on the ring.
+type key struct {
+	slug    provider.Slug
+	version int64
+	sealed  *sealed // nil: deleted
+}
+
+// NewKeyring returns the keyring of a record that was loaded for the chatbot,
+// without a Cache. It is for commands; what it decrypts is remembered as long
+// as the Keyring is.
+func NewKeyring(chatbot string, rec *Record, b Backend) (*Keyring, error) {
+	if err := checkID("chatbot", chatbot); err != nil {
+		return nil, unavailable(err)
+	}
+	k, err := newKeyring(chatbot, rec, nil, newOpener(b, CacheConfig{}.withDefaults(), newLifetime(), new(counters)))
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	return k, nil
+}
+
+// newKeyring builds a keyring of rec. What prev has opened is carried over
+// where the ciphertext is the same.
+func newKeyring(chatbot string, rec *Record, prev *Keyring, by *opener) (*Keyring, error) {
+	if rec == nil || rec.Chatbot != chatbot {
+		return nil, fmt.Errorf("the store answered for another chatbot than %s", chatbot)
+	}
+	k := &Keyring{chatbot: chatbot}
+	if rec.Settings != nil {
+		k.settings, k.settled = *rec.Settings, true
+	}
+	for i := range rec.Keys {
+		r := &rec.Keys[i]
+		if r.Item != KeyItem(r.Slug) {
+			return nil, fmt.Errorf("item %q of chatbot %s is not the key of %q", r.Item, chatbot, r.Slug)
+		}
+		entry := key{slug: r.Slug, version: r.Version}
+		if !r.Deleted() {
+			entry.sealed = by.seal(prev.sealedKey(r.Slug), chatbot, r.Item, r.Version, r.Ciphertext)
+			k.slugs = append(k.slugs, r.Slug)
+		}
+		k.keys = append(k.keys, entry)
+	}
+	slices.SortFunc(k.keys, func(a, b key) int { return cmp.Compare(a.slug, b.slug) })
+	slices.Sort(k.slugs)
+	if b := k.settings.BYOI; b != nil {
+		k.byoi = by.seal(prev.sealedBYOI(), chatbot, SettingsItem, 0, b.Ciphertext)
+	}
+	if err := k.check(prev); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// check refuses what no writer of ours leaves behind.
+func (k *Keyring) check(prev *Keyring) error {
+	for i := 1; i < len(k.keys); i++ {
+		if k.keys[i].slug == k.keys[i-1].slug {
+			return fmt.Errorf("chatbot %s has two keys for %s", k.chatbot, k.keys[i].slug)
+		}
+	}
+	if !k.settled && len(k.slugs) > 0 {
+		// Whether these keys are switched on is unknown, and a guess would
+		// bill somebody.
+		return fmt.Errorf("chatbot %s has keys but no settings: switch BYOK on or off for it", k.chatbot)
+	}
+	if prev == nil {
+		return nil
+	}
+	if k.settled && k.settings.Version < prev.settings.Version {
+		return &replayError{k.chatbot, SettingsItem, k.settings.Version, prev.settings.Version}
+	}
+	for _, e := range k.keys {
+		if old := prev.find(e.slug); old != nil && e.version < old.version {
+			return &replayError{k.chatbot, KeyItem(e.slug), e.version, old.version}
+		}
+	}
+	return nil
+}
+
+// A replayError: the store answered with something older than it had shown
+// before. A replica may lag, or somebody put an old ciphertext back, against
+// which the encryption context does not help. Either way this is no answer, so
+// it counts as an outage: the newer state serves on, unconfirmed.
+type replayError struct {
+	chatbot, item string
+	got, had      int64
+}
+
+func (e *replayError) Error() string {
+	return fmt.Sprintf("the store answered with version %d of %s of chatbot %s after version %d: "+
+		"a lagging replica, or a restored backup (then invalidate the chatbot)", e.got, e.item, e.chatbot, e.had)
+}
+
+func (e *replayError) Unwrap() error { return ErrUnreachable }
+
+// seal returns prev if it is the same ciphertext, else a new sealed secret.
+func (o *opener) seal(prev *sealed, chatbot, item string, version int64, ciphertext []byte) *sealed {
+	if prev.sameAs(version, ciphertext) {
+		return prev
+	}
+	return &sealed{by: o, chatbot: chatbot, item: item, version: version, ciphertext: ciphertext}
+}
+
+func (k *Keyring) sealedKey(slug provider.Slug) *sealed {
+	if k == nil {
+		return nil
+	}
+	if e := k.find(slug); e != nil {
+		return e.sealed
+	}
+	return nil
+}
+
+func (k *Keyring) sealedBYOI() *sealed {
+	if k == nil {
+		return nil
+	}
+	return k.byoi
+}
+
+// find walks: a chatbot has a handful of keys.
+func (k *Keyring) find(slug provider.Slug) *key {
+	for i := range k.keys {
+		if k.keys[i].slug == slug {
+			return &k.keys[i]
+		}
+	}
+	return nil
+}
+
+// unknown reports whether nothing at all is stored for the chatbot.
+func (k *Keyring) unknown() bool { return !k.settled && len(k.keys) == 0 }
 
 // Chatbot returns the id that was asked for.
-func (k *Keyring) Chatbot() string { return "" }
+func (k *Keyring) Chatbot() string { return k.chatbot }
 
 // Account returns the account that the chatbot belongs to, "" if nothing is stored.
-func (k *Keyring) Account() string { return "" }
+func (k *Keyring) Account() string { return k.settings.AccountID }
 
 // BYOK reports whether the owner's keys are switched on.
-func (k *Keyring) BYOK() bool { return false }
+func (k *Keyring) BYOK() bool { return k.settings.BYOKEnabled }
 
-// BYOI returns the owner's own endpoint, if there is one.
-func (k *Keyring) BYOI() (*BYOI, bool) { return nil, false }
+// BYOI returns the owner's own endpoint, if there is one. The caller must not
+// change it.
+func (k *Keyring) BYOI() (*BYOI, bool) { return k.settings.BYOI, k.settings.BYOI != nil }
 
 // Has reports whether a key for the provider is stored, whether or not BYOK is on.
-func (k *Keyring) Has(slug provider.Slug) bool { return false }
-
-// Slugs returns the providers of the stored keys, sorted. The caller must not change it.
-func (k *Keyring) Slugs() []provider.Slug { return nil }
-
-// Version returns the version of the stored key, 0 if there is none.
-func (k *Keyring) Version(slug provider.Slug) int64 { return 0 }
-
-// Secret returns the provider's key.
-func (k *Keyring) Secret(ctx context.Context, slug provider.Slug) (Secret, error) {
-	return Secret{}, errors.New("not built yet")
+func (k *Keyring) Has(slug provider.Slug) bool {
+	e := k.find(slug)
+	return e != nil && e.sealed != nil
 }
 
-// BYOISecret returns the key of the owner's endpoint.
+// Slugs returns the providers of the stored keys, sorted. The caller must not change it.
+func (k *Keyring) Slugs() []provider.Slug { return k.slugs }
+
+// Version returns the version of the stored key, 0 if there is none. It grows
+// with every change of the key, also across a deletion.
+func (k *Keyring) Version(slug provider.Slug) int64 {
+	if e := k.find(slug); e != nil && e.sealed != nil {
+		return e.version
+	}
+	return 0
+}
+
+// BYOIVersion returns the version of the settings, of which the owner's own
+// endpoint is a part.
+func (k *Keyring) BYOIVersion() int64 { return k.settings.Version }
+
+// Secret returns the provider's key. ErrNotFound if none is stored; any other
+// error is ErrUnavailable. The first call decrypts, under a deadline of its
+// own and once however many wait; ctx ends the waiting only. Later calls do
+// not allocate and take no lock.
+func (k *Keyring) Secret(ctx context.Context, slug provider.Slug) (Secret, error) {
+	e := k.find(slug)
+	if e == nil || e.sealed == nil {
+		return Secret{}, fmt.Errorf("key of chatbot %s for %q: %w", k.chatbot, slug, ErrNotFound)
+	}
+	return e.sealed.secret(ctx)
+}
+
+// BYOISecret returns the key of the owner's own endpoint, as Secret does.
 func (k *Keyring) BYOISecret(ctx context.Context) (Secret, error) {
-	return Secret{}, errors.New("not built yet")
+	if k.byoi == nil {
+		return Secret{}, fmt.Errorf("own endpoint of chatbot %s: %w", k.chatbot, ErrNotFound)
+	}
+	return k.byoi.secret(ctx)
 }
