@@ -1,5 +1,10 @@
 package detect
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // The functions here read one piece of JSON each. They take the offset of its
 // first byte and return the offset behind its last. Where the text is not JSON
 // they return the complement (^) of the offset of the byte that cannot stand
@@ -129,36 +134,52 @@ func skipLiteral(b []byte, i int, word string) int {
 
 // skipNumber reads a number: RFC 8259 section 6.
 func skipNumber(b []byte, i int) int {
-	if byteAt(b, i) == '-' {
+	c := byteAt(b, i)
+	if c == '-' {
 		i++
+		c = byteAt(b, i)
 	}
-	if byteAt(b, i) == '0' {
+	if c == '0' {
 		i++
 	} else if i = skipDigits(b, i); i < 0 {
 		return i
 	}
-	if byteAt(b, i) == '.' {
+	c = byteAt(b, i)
+	if c == '.' {
 		if i = skipDigits(b, i+1); i < 0 {
 			return i
 		}
+		c = byteAt(b, i)
 	}
-	if byteAt(b, i)|0x20 != 'e' {
+	if c|0x20 != 'e' {
 		return i
 	}
 	i++
-	if c := byteAt(b, i); c == '+' || c == '-' {
+	if c = byteAt(b, i); c == '+' || c == '-' {
 		i++
 	}
 	return skipDigits(b, i)
 }
 
-// skipDigits reads one digit or more.
+// skipDigits reads one digit or more. Like skipString it does not branch on
+// the length of a short run.
 func skipDigits(b []byte, i int) int {
-	if byteAt(b, i)-'0' > 9 {
-		return ^i
+	start := i
+	for len(b)-i >= 8 {
+		// A digit becomes 0 to 9, all else 10 or more. As in stops, the
+		// lowest mark is exact.
+		x := binary.LittleEndian.Uint64(b[i:]) ^ ones*'0'
+		if m := ((x + ones*(0x80-10)) | x) & tops; m != 0 {
+			i += bits.TrailingZeros64(m) >> 3
+			break
+		}
+		i += 8
 	}
-	for byteAt(b, i)-'0' <= 9 {
+	for uint(i) < uint(len(b)) && b[i]-'0' <= 9 {
 		i++
+	}
+	if i == start {
+		return ^i
 	}
 	return i
 }
@@ -166,8 +187,32 @@ func skipDigits(b []byte, i int) int {
 // skipSpace returns the offset of the first byte at or behind i that is not
 // white space.
 func skipSpace(b []byte, i int) int {
-	for i < len(b) && b[i] <= ' ' && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
-		i++
+	if uint(i) < uint(len(b)) && b[i] > ' ' {
+		return i
+	}
+	return skipSpaces(b, i)
+}
+
+// skipSpaces is skipSpace where there is some: a line break and an indent, or
+// one blank.
+func skipSpaces(b []byte, i int) int {
+	for i < len(b) {
+		switch b[i] {
+		case ' ', '\n', '\r', '\t':
+			i++
+		default:
+			return i
+		}
+		if byteAt(b, i) > ' ' {
+			return i
+		}
+		for len(b)-i >= 8 {
+			x := binary.LittleEndian.Uint64(b[i:]) ^ ones*' '
+			i += bits.TrailingZeros64(x) >> 3 // 8 if all are blanks
+			if x != 0 {
+				break
+			}
+		}
 	}
 	return i
 }
