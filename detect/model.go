@@ -1,0 +1,162 @@
+package detect
+
+import (
+	"bytes"
+
+	"github.com/sidekey/sidekey/provider"
+)
+
+// MaxModel is the longest model id that is looked at, in bytes. The longest in
+// real use are AWS resource names of about 150.
+const MaxModel = 512
+
+// virtualPrefix marks a model whose real name only the gateway knows.
+const virtualPrefix = "vmc/"
+
+// Provider returns the slug under which the owner's key for a model is stored,
+// empty if none is known. In this order:
+//
+//  1. virtual models (vmc/...) have none, whatever the rules say: what the
+//     gateway has stored for them overrides the pinning of the owner's key;
+//  2. the operator's rules;
+//  3. the prefix form creator/model (this file);
+//  4. the shapes of ids on the clouds (cloud.go);
+//  5. the families of bare names (family.go).
+//
+// ASCII case does not matter and white space around the id is ignored; an id
+// with white space or control bytes within has no provider. A wrong slug means
+// that the wrong account pays, so what two accounts could serve has none.
+//
+// Hot path: no allocation. Safe for concurrent use.
+func (d *Detector) Provider(model []byte) provider.Slug {
+	var buf [MaxModel]byte
+	m, ok := fold(&buf, model)
+	if !ok || virtual(m) {
+		return ""
+	}
+	for i := range d.rules {
+		if d.rules[i].match(m) {
+			return d.rules[i].slug
+		}
+	}
+	return owner(m)
+}
+
+// Virtual says that a model is one of the gateway's virtual models, behind
+// which any provider may stand.
+func Virtual(model []byte) bool {
+	var buf [MaxModel]byte
+	m, ok := fold(&buf, model)
+	return ok && virtual(m)
+}
+
+func virtual(m []byte) bool { return starts(withoutGateway(m), virtualPrefix) }
+
+// withoutGateway removes the prefix by which LiteLLM sends an id to the
+// gateway itself.
+func withoutGateway(m []byte) []byte {
+	for starts(m, "vercel_ai_gateway/") {
+		m = m[len("vercel_ai_gateway/"):]
+	}
+	return m
+}
+
+// fold copies a model into buf in lower case, without white space around it.
+// It fails on an empty or overlong id and on bytes that stand in no id.
+func fold(buf *[MaxModel]byte, model []byte) ([]byte, bool) {
+	model = bytes.Trim(model, " \t\r\n")
+	if len(model) == 0 || len(model) > len(buf) {
+		return nil, false
+	}
+	for i, c := range model {
+		if c <= ' ' || c == 0x7f {
+			return nil, false
+		}
+		if c-'A' <= 'Z'-'A' {
+			c |= 0x20
+		}
+		buf[i] = c
+	}
+	return buf[:len(model)], true
+}
+
+// owner applies what is known of ids in general. m is folded.
+func owner(m []byte) provider.Slug {
+	m = withoutGateway(m)
+	if starts(m, "arn:") {
+		return ofARN(m)
+	}
+	slash := bytes.IndexByte(m, '/')
+	if slash < 0 || starts(m, "ft:") {
+		return bare(m)
+	}
+	creator, rest := m[:slash], m[slash+1:]
+	if len(rest) == 0 || rest[0] == '/' {
+		return ""
+	}
+	switch string(creator) {
+	case "models", "tunedmodels": // the resource names of the Gemini API
+		return provider.Google
+	case "publishers", "projects":
+		return ofVertexPath(m)
+	case "accounts": // accounts/{account}/models/{model}
+		if contains(rest, "/models/") || contains(rest, "/deployments/") || contains(rest, "/routers/") {
+			return fireworks
+		}
+		return ""
+	}
+	return ofCreator(creator, rest)
+}
+
+// ofCreator decides a creator/model or host/model id. What a host serves is
+// the host's, whoever made it (groq/openai/gpt-oss-20b). What a creator is
+// named for is the creator's, but for ids that only others serve.
+func ofCreator(creator, rest []byte) provider.Slug {
+	slug := spelling(creator)
+	switch slug {
+	case "":
+		// Unknown, but Vertex serves others' models under their makers' names.
+		if ends(rest, "-maas") && bytes.IndexByte(rest, '/') < 0 {
+			return provider.Vertex
+		}
+		return ""
+	case provider.OpenAI, provider.Anthropic, provider.Google, provider.Mistral, provider.XAI,
+		provider.DeepSeek, provider.Cohere, meta, alibaba, zai, moonshot, minimax:
+		if cloud := ofCloudSuffix(rest); cloud != "" {
+			return cloud
+		}
+	default:
+		return slug
+	}
+	switch {
+	case slug == provider.OpenAI && (starts(rest, "gpt-oss") || starts(rest, "whisper-large")),
+		// Weights that OpenAI publishes and does not serve.
+		slug == provider.DeepSeek && (contains(rest, "distill") || string(creator) == "deepseek-ai"):
+		// Small models taught by DeepSeek's, and the name of the weights' page
+		// on Hugging Face, which is the form that other hosts use.
+		return ""
+	case slug == meta && string(creator) == "meta-llama" &&
+		(contains(rest, "e-instruct") || starts(rest, "llama-prompt-guard")):
+		return provider.Groq // Groq's own ids: experts counted out, or guards
+	}
+	return slug
+}
+
+func starts(b []byte, prefix string) bool {
+	return len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix
+}
+
+func ends(b []byte, suffix string) bool {
+	return len(b) >= len(suffix) && string(b[len(b)-len(suffix):]) == suffix
+}
+
+// cutByte is bytes.Cut at one byte.
+func cutByte(b []byte, sep byte) (before, after []byte, found bool) {
+	if i := bytes.IndexByte(b, sep); i >= 0 {
+		return b[:i], b[i+1:], true
+	}
+	return b, nil, false
+}
+
+// contains allocates nothing for parts of up to 32 bytes.
+func contains(b []byte, part string) bool { return bytes.Contains(b, []byte(part)) }
