@@ -1,0 +1,233 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/sidekey/sidekey/credstore"
+	"github.com/sidekey/sidekey/detect"
+)
+
+// Config is the proxy's part of the configuration, with every reference to a
+// secret resolved. New and Reload validate it and compile it into an
+// immutable snapshot; a Config may be reused or thrown away afterwards.
+type Config struct {
+	Identity IdentityConfig
+	Gateway  GatewayConfig
+	BYOK     BYOKConfig
+	Detect   []detect.Rule
+	Limits   Limits
+	Timeouts Timeouts
+}
+
+// The identity modes of DESIGN section 5.
+const (
+	ModeFixed  = "fixed"
+	ModeToken  = "token"
+	ModeHeader = "header"
+)
+
+// IdentityConfig says how the chatbot behind a request is known.
+type IdentityConfig struct {
+	Mode    string
+	Chatbot string // mode fixed
+	// TokenSecret verifies HS256, TokenKeys (a PEM or JWKS document) EdDSA and
+	// RS256. Mode token needs at least one of them.
+	TokenSecret credstore.Secret
+	TokenKeys   []byte
+	// Header is the trusted header of mode header, x-chatbot-id if empty.
+	// Whoever wires the listener must see to it that only trusted peers reach
+	// it: loopback, a unix socket or mutual TLS.
+	Header string
+}
+
+// The dialects of DESIGN section 7.
+const (
+	DialectVercel = "vercel"
+	DialectHeader = "header"
+)
+
+// GatewayConfig describes the gateway and how it wants to be shown keys.
+type GatewayConfig struct {
+	URL     string // origin, and a path prefix if any
+	Dialect string
+	// Key is the platform's credential. If empty, system calls forward the
+	// caller's own Authorization (mode fixed only).
+	Key credstore.Secret
+	// OwnerTrafficKey is a second gateway key for owner calls, whose budget is
+	// a fuse. If empty, Key is used for them as well.
+	OwnerTrafficKey credstore.Secret
+	// AuthHeader carries the gateway's own credential in the header dialect,
+	// for example cf-aig-authorization or x-portkey-api-key.
+	AuthHeader string
+	// Headers are set on every request; {provider} stands for the slug, and a
+	// header with it is left out where the provider is unknown.
+	Headers []HeaderTemplate
+	// Expose lists raw paths that are otherwise refused, such as /v1/credits.
+	Expose []string
+	// CAFile is not read here: RootCAs is, PEM, added to the system's roots.
+	RootCAs []byte
+}
+
+// A HeaderTemplate is one of gateway.headers.
+type HeaderTemplate struct{ Name, Value string }
+
+// BYOKConfig says which way owner keys travel.
+type BYOKConfig struct {
+	// Route is "gateway". "direct" comes with a later version.
+	Route string
+	// Guard is "strict", "report" or "off".
+	Guard string
+}
+
+// Limits bound what one client can cost. Sizes are in bytes.
+type Limits struct {
+	Body        int64
+	Header      int
+	Connections int
+}
+
+// Timeouts bound each step of an exchange on its own. There is none for the
+// whole of it: a stream may go on for as long as bytes keep coming.
+type Timeouts struct {
+	Dial         time.Duration // name look-up, connection and TLS handshake
+	Write        time.Duration // the request, each stretch of it
+	HeaderWait   time.Duration // from the last byte sent to the reply's head
+	Idle         time.Duration // between two reads of a reply's body
+	ClientHeader time.Duration // a request's head, once its first byte came
+	ClientBody   time.Duration // between two reads of a request's body
+	ClientIdle   time.Duration // between two requests
+}
+
+// Validate returns every problem of the configuration at once, each with its
+// path in the file.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(path, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", path, fmt.Sprintf(format, args...)))
+	}
+	c.Identity.validate(bad)
+	c.Gateway.validate(bad)
+	if c.Gateway.Key.IsZero() && c.Identity.Mode != ModeFixed {
+		bad("gateway.key", "is needed in identity mode %s, where the caller's own credential never goes upstream; write for example env:AI_GATEWAY_API_KEY", c.Identity.Mode)
+	}
+	switch c.BYOK.Route {
+	case "gateway":
+	case "direct":
+		bad("byok.route", "direct is not built yet in this version; write gateway")
+	default:
+		bad("byok.route", "%q is not a route; write gateway", c.BYOK.Route)
+	}
+	if g := c.BYOK.Guard; g != "strict" && g != "report" && g != "off" {
+		bad("byok.guard", "%q is not known; write strict, report or off", g)
+	}
+	if c.Limits.Body <= 0 || c.Limits.Header <= 0 || c.Limits.Connections <= 0 {
+		bad("limits", "body, header and connections must be greater than zero")
+	}
+	for _, t := range []struct {
+		name string
+		d    time.Duration
+	}{
+		{"dial", c.Timeouts.Dial}, {"write", c.Timeouts.Write}, {"header_wait", c.Timeouts.HeaderWait},
+		{"idle", c.Timeouts.Idle}, {"client_header", c.Timeouts.ClientHeader},
+		{"client_body", c.Timeouts.ClientBody}, {"client_idle", c.Timeouts.ClientIdle},
+	} {
+		if t.d <= 0 {
+			bad("timeouts."+t.name, "must be greater than zero; write for example 30s")
+		}
+	}
+	if _, err := detect.New(c.Detect); err != nil {
+		bad("detect.rules", "%v", err)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *IdentityConfig) validate(bad func(path, format string, args ...any)) {
+	switch c.Mode {
+	case ModeFixed:
+		if !credstore.ValidID(c.Chatbot) {
+			bad("identity.chatbot", "%q is not a chatbot id; write 1 to 128 of the characters A-Z a-z 0-9 . _ : -", c.Chatbot)
+		}
+	case ModeToken:
+		if c.TokenSecret.IsZero() && len(c.TokenKeys) == 0 {
+			bad("identity.token", "needs a secret (HS256) or public_keys (EdDSA, RS256); write for example secret: env:SIDEKEY_TOKEN_SECRET")
+		}
+		if n := len(c.TokenSecret.Reveal()); n > 0 && n < minTokenSecret {
+			bad("identity.token.secret", "is %d bytes long, HS256 needs at least %d (RFC 7518 section 3.2); make one with: openssl rand -hex 32", n, minTokenSecret)
+		}
+		if len(c.TokenKeys) > 0 {
+			if _, err := parsePublicKeys(c.TokenKeys); err != nil {
+				bad("identity.token.public_keys", "%v", err)
+			}
+		}
+	case ModeHeader:
+		if !validHeaderName(c.headerName()) {
+			bad("identity.header.name", "%q is not a header name", c.Header)
+		}
+	default:
+		bad("identity.mode", "%q is not known; write fixed, token or header", c.Mode)
+	}
+}
+
+// headerName is the trusted header of mode header.
+func (c *IdentityConfig) headerName() string {
+	if c.Header == "" {
+		return defaultTrustHeader
+	}
+	return c.Header
+}
+
+func (c *GatewayConfig) validate(bad func(path, format string, args ...any)) {
+	if _, err := parseOrigin(c.URL); err != nil {
+		bad("gateway.url", "%v", err)
+	}
+	switch c.Dialect {
+	case DialectVercel:
+		if c.AuthHeader != "" {
+			bad("gateway.auth_header", "belongs to dialect header; the vercel dialect uses Authorization")
+		}
+	case DialectHeader:
+		if !validHeaderName(c.AuthHeader) {
+			bad("gateway.auth_header", "%q is not a header name; write for example cf-aig-authorization", c.AuthHeader)
+		} else if isNativeHeader(c.AuthHeader) || isFramingHeader(c.AuthHeader) {
+			bad("gateway.auth_header", "%s carries the provider's key in this dialect; write the gateway's own header, for example cf-aig-authorization", c.AuthHeader)
+		}
+	default:
+		bad("gateway.dialect", "%q is not known; write vercel or header", c.Dialect)
+	}
+	for i, h := range c.Headers {
+		at := fmt.Sprintf("gateway.headers[%d]", i)
+		if !validHeaderName(h.Name) || classifyHeader([]byte(h.Name)) == credentialHeader || isFramingHeader(h.Name) {
+			bad(at+".name", "%q cannot be set here: not a header name, or one that sidekey itself sets", h.Name)
+		}
+		if strings.ContainsAny(h.Value, "\r\n\x00") {
+			bad(at+".value", "has a line break or NUL in it")
+		}
+	}
+	for i, p := range c.Expose {
+		if !strings.HasPrefix(p, "/") || path.Clean(p) != p || strings.ContainsAny(p, "?%*") {
+			bad(fmt.Sprintf("gateway.expose[%d]", i), "%q is not a plain path; write for example /v1/credits", p)
+		}
+	}
+}
+
+// parseOrigin reads gateway.url.
+func parseOrigin(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		// url.Error repeats the whole input, which may hold a password.
+		return nil, errors.New("is not a URL; write for example https://ai-gateway.vercel.sh")
+	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return nil, errors.New("needs a scheme and a host; write for example https://ai-gateway.vercel.sh")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
+		return nil, errors.New("must have no user, query or fragment; credentials belong in gateway.key")
+	case u.Path != "" && u.Path != "/" && path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/") || u.RawPath != "":
+		return nil, errors.New("has a path that is not plain")
+	}
+	return u, nil
+}

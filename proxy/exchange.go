@@ -1,0 +1,97 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/sidekey/sidekey/credstore"
+	"github.com/sidekey/sidekey/proxy/wire"
+	"github.com/valyala/fasthttp"
+)
+
+// An exchange is one request and its reply. Exchanges are pooled, because the
+// buffers in them are what a request would otherwise allocate; what a request
+// leaves in them is wiped before the next one, secrets first.
+//
+// It outlives the handler: a streamed reply ends after the handler returned.
+// From then on only done touches it, and nothing in it may refer to the
+// RequestCtx any more.
+type exchange struct {
+	h    *Handler
+	snap *snapshot
+	ctx  *fasthttp.RequestCtx
+
+	facts
+	caller caller
+	keys   *credstore.Keyring
+	plan   Plan
+	out    outgoing
+	creds  []ownerCredential
+
+	upload wire.Upload
+	buf    []byte // the request body, or its beginning
+	whole  bool   // buf is the whole body
+
+	req wire.Request
+	rep wire.Reply
+	// x.finish and x.drop as function values, made once for each exchange.
+	done func(int64, error)
+	cut  func(name []byte) bool
+	tail limited
+
+	account account
+}
+
+// Buffers larger than this are not kept: one 20 MB request must not live in
+// the pool for ever (pitfalls section 2.3).
+const (
+	keepBody    = 64 << 10
+	keepScratch = 16 << 10
+)
+
+func newExchange() any {
+	x := &exchange{}
+	x.done, x.cut = x.finish, x.drop
+	return x
+}
+
+func acquireExchange(h *Handler, ctx *fasthttp.RequestCtx) *exchange {
+	x := h.exchanges.Get().(*exchange)
+	x.h, x.ctx = h, ctx
+	x.snap = h.snap.Load()
+	x.account.start = time.Now()
+	return x
+}
+
+// wipe overwrites what held secrets on their way out. It is called as soon as
+// the request is written, not when the reply ends: a stream can be long.
+func (x *exchange) wipe() {
+	clear(x.out.head)
+	clear(x.out.insert)
+	clear(x.creds)
+	clear(x.out.pieces)
+	x.out.head, x.out.insert, x.creds, x.out.pieces = x.out.head[:0], x.out.insert[:0], x.creds[:0], x.out.pieces[:0]
+	x.out.creds, x.out.body = nil, nil
+	x.req = wire.Request{}
+}
+
+// release puts the exchange back. Nothing of the request survives but the
+// capacity of the buffers.
+func (x *exchange) release() {
+	pool := &x.h.exchanges
+	x.wipe()
+	keep := exchange{done: x.done, cut: x.cut, buf: x.buf[:0], rep: x.rep, creds: x.creds}
+	keep.out.head, keep.out.insert, keep.out.pieces = x.out.head, x.out.insert, x.out.pieces
+	keep.scratch = x.scratch[:0]
+	if cap(keep.buf) > keepBody {
+		keep.buf = nil
+	}
+	if cap(keep.out.head) > keepScratch {
+		keep.out.head = nil
+	}
+	if cap(keep.out.insert) > keepScratch {
+		keep.out.insert = nil
+	}
+	keep.rep.Done, keep.rep.Body = nil, nil
+	*x = keep
+	pool.Put(x)
+}

@@ -1,0 +1,130 @@
+package proxy
+
+import (
+	"errors"
+
+	"github.com/sidekey/sidekey/detect"
+	"github.com/sidekey/sidekey/provider"
+)
+
+// facts are what was read from one request, and the room that reading needs.
+// They are part of a pooled exchange: everything in them that refers to the
+// request dies with it.
+type facts struct {
+	request
+	target  detect.Target
+	body    detect.Body
+	options detect.Options
+
+	// Room for the slices of request, so that reading allocates nothing.
+	slugRoom, fallbackRoom, onlyRoom, orderRoom [8]provider.Slug
+	scratch                                     []byte
+}
+
+// virtualPrefix marks virtual models: their settings live at the gateway and
+// override what a request pins, so nobody here can tell who would pay
+// (gateway-wire section 2.5).
+const virtualPrefix = "vmc/"
+
+// read fills in what the plan needs. err is detect's word on the target;
+// owned says that the chatbot's owner has keys in use: without any, options
+// decide nothing, and reading them would be wasted.
+func (f *facts) read(d *detect.Detector, body []byte, err error, owned bool) {
+	f.slugs = f.slugRoom[:0]
+	f.provider, f.place = f.target.Provider, f.target.Place
+	f.model = modelKnown
+	var twice *detect.DuplicateError
+	switch {
+	case err == nil && len(f.target.Model) == 0:
+		f.model = modelNone
+	case err == nil:
+		if len(f.target.Model) >= len(virtualPrefix) && equalFold(f.target.Model[:len(virtualPrefix)], virtualPrefix) {
+			f.model = modelUnclear
+		}
+	case errors.As(err, &twice) && (twice.Key == "model" || twice.Key == "ai-model-id"), errors.Is(err, detect.ErrModelMismatch):
+		f.model = modelAmbiguous
+	case errors.As(err, &twice):
+		f.duplicate = twice.Key
+	default:
+		f.model = modelUnclear
+	}
+	if owned && f.model == modelKnown && f.duplicate == "" && f.surface.JSONBody() {
+		f.readOptions(d, body)
+	}
+}
+
+// readOptions reads the client's own options. The first one that is not
+// allowed is enough.
+func (f *facts) readOptions(d *detect.Detector, body []byte) {
+	var twice *detect.DuplicateError
+	var typed *detect.OptionsTypeError
+	switch err := detect.ScanOptions(body, f.body.ProviderOptions, &f.options); {
+	case err == nil:
+	case errors.As(err, &twice):
+		f.duplicate = twice.Key
+		return
+	case errors.As(err, &typed):
+		f.badOption = typed.Path
+		return
+	default:
+		f.badOption = "providerOptions"
+		return
+	}
+	o := &f.options
+	f.fallbacks = f.fallbackRoom[:0]
+	f.only, f.order = f.onlyRoom[:0], f.orderRoom[:0]
+	switch {
+	case o.Byok.Found():
+		// An own byok may name other providers, or win over the one put in.
+		f.badOption = "providerOptions.gateway.byok"
+	case o.ZeroDataRetention.Found() && !o.ZeroDataRetention.Is(body, "false") && !o.ZeroDataRetention.Is(body, "null"):
+		// Zero data retention makes the gateway skip the owner's key.
+		f.badOption = "providerOptions.gateway.zeroDataRetention"
+	case o.ProviderTimeouts.Found() && !o.ProviderTimeouts.Is(body, "null"):
+		// A time limit for owner keys is a way to the platform's credential.
+		f.badOption = "providerOptions.gateway.providerTimeouts"
+	case !f.readModels(d, body, f.body.Models):
+		f.badOption = "models"
+	case !f.readModels(d, body, o.Models):
+		f.badOption = "providerOptions.gateway.models"
+	case !f.readSlugs(body, o.Only, &f.only):
+		f.badOption = "providerOptions.gateway.only"
+	case !f.readSlugs(body, o.Order, &f.order):
+		f.badOption = "providerOptions.gateway.order"
+	}
+}
+
+// readModels appends the providers of a list of fallback models.
+func (f *facts) readModels(d *detect.Detector, body []byte, list detect.Span) bool {
+	if !list.Found() {
+		return true
+	}
+	ok := true
+	err := list.Models(body, func(literal []byte) bool {
+		f.scratch, ok = appendLiteral(f.scratch[:0], literal)
+		f.fallbacks = append(f.fallbacks, d.Provider(f.scratch))
+		return ok
+	})
+	return ok && err == nil
+}
+
+// readSlugs appends a list of provider slugs to dst. A slug that the table
+// does not know is kept as it is written: nobody owns a key for it.
+func (f *facts) readSlugs(body []byte, list detect.Span, dst *[]provider.Slug) bool {
+	if !list.Found() {
+		return true
+	}
+	ok := true
+	err := list.Strings(body, func(literal []byte) bool {
+		f.scratch, ok = appendLiteral(f.scratch[:0], literal)
+		*dst = append(*dst, provider.Slug(f.scratch))
+		return ok
+	})
+	return ok && err == nil
+}
+
+// appendLiteral decodes a JSON string literal.
+func appendLiteral(dst, literal []byte) ([]byte, bool) {
+	out, err := detect.AppendString(dst, literal)
+	return out, err == nil
+}

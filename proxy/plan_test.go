@@ -1,0 +1,123 @@
+package proxy
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/sidekey/sidekey/detect"
+	"github.com/sidekey/sidekey/provider"
+)
+
+// TestPlan is DESIGN section 7, row by row, and the cases between its rows.
+func TestPlan(t *testing.T) {
+	type slugs = []provider.Slug
+	var (
+		none   = owner{}
+		openai = owner{byok: true, keys: slugs{"openai"}}
+		both   = owner{byok: true, keys: slugs{"anthropic", "openai"}}
+		off    = owner{byok: false, keys: slugs{"openai"}}
+		byoi   = owner{byoi: true, byok: true, keys: slugs{"openai"}}
+		idle   = owner{byok: true}
+	)
+	chat := func(p provider.Slug, edits ...func(*request)) request {
+		r := request{surface: detect.Chat, model: modelKnown, provider: p}
+		for _, edit := range edits {
+			edit(&r)
+		}
+		return r
+	}
+	on := func(s detect.Surface) func(*request) { return func(r *request) { r.surface = s } }
+	model := func(m modelState) func(*request) { return func(r *request) { r.model = m } }
+	fallbacks := func(s ...provider.Slug) func(*request) { return func(r *request) { r.fallbacks = s } }
+	only := func(s ...provider.Slug) func(*request) { return func(r *request) { r.only = s } }
+	order := func(s ...provider.Slug) func(*request) { return func(r *request) { r.order = s } }
+	option := func(path string) func(*request) { return func(r *request) { r.badOption = path } }
+	twice := func(path string) func(*request) { return func(r *request) { r.duplicate = path } }
+	exposed := func(r *request) { r.exposed = true }
+
+	gateway := policy{
+		direct:  func(provider.Slug) bool { return false },
+		carries: (*vercel)(nil).carries,
+	}
+	direct := gateway
+	direct.direct = func(s provider.Slug) bool { return s == "openai" }
+
+	sys := Plan{Route: RouteSystem}
+	own := func(s ...provider.Slug) Plan { return Plan{Route: RouteOwner, Slugs: s} }
+	for _, c := range []struct {
+		name  string
+		owner owner
+		req   request
+		pol   policy
+		want  Plan
+	}{
+		{"BYOI goes before everything", byoi, chat("openai"), gateway, Plan{Route: RouteBYOI}},
+		{"BYOI takes calls without a model", byoi, chat("", on(detect.Catalogue), model(modelNone)), gateway, Plan{Route: RouteBYOI}},
+
+		{"BYOK off is system", off, chat("openai"), gateway, sys},
+		{"nothing stored is system", none, chat("openai"), gateway, sys},
+		{"BYOK on without any key is system", idle, chat("openai"), gateway, sys},
+		{"no key for the provider is system", openai, chat("anthropic"), gateway, sys},
+		{"unknown provider is system", openai, chat(""), gateway, sys},
+		{"an unclear model is system where nobody owns keys", none, chat("", model(modelUnclear)), gateway, sys},
+		{"an unclear model is system with BYOK off", off, chat("", model(modelUnclear)), gateway, sys},
+		{"a client's own options are its affair on system calls", none, chat("openai", option("providerOptions.gateway.byok")), gateway, sys},
+
+		{"owner key", openai, chat("openai"), gateway, own("openai")},
+		{"owner key on messages", both, chat("anthropic", on(detect.Messages)), gateway, own("anthropic")},
+		{"owner key on the AI SDK protocol", openai, chat("openai", on(detect.Language)), gateway, own("openai")},
+		{"owner key, direct", openai, chat("openai"), direct, Plan{Route: RouteDirect, Slugs: slugs{"openai"}}},
+		{"direct is per provider", both, chat("anthropic"), direct, own("anthropic")},
+
+		{"multipart cannot carry it", openai, chat("openai", on(detect.Transcriptions)), gateway, refuse(codeUnsupported, "")},
+		{"batch cannot carry it", openai, chat("openai", on(detect.AIBatch)), gateway, refuse(codeUnsupported, "")},
+		{"a socket cannot carry it", openai, chat("openai", on(detect.AISocket)), gateway, refuse(codeUnsupported, "")},
+		{"minted tokens cannot carry it", openai, chat("openai", on(detect.ClientSecrets), exposed), gateway, refuse(codeUnsupported, "")},
+		{"an unknown surface cannot carry it", openai, chat("openai", on(detect.Other), exposed), gateway, refuse(codeUnsupported, "")},
+		{"a multipart image edit cannot carry it", openai, chat("openai", on(detect.ImageEdits), func(r *request) { r.place = detect.InMultipart }), gateway, refuse(codeUnsupported, "")},
+		{"multipart of another provider is system", openai, chat("groq", on(detect.Transcriptions)), gateway, sys},
+
+		{"virtual or unreadable model", openai, chat("", model(modelUnclear)), gateway, refuse(codeModelUndetermined, "model")},
+		{"model named twice", openai, chat("openai", model(modelAmbiguous)), gateway, refuse(codeModelAmbiguous, "model")},
+		{"model named twice, whoever asks", none, chat("openai", model(modelAmbiguous)), gateway, refuse(codeModelAmbiguous, "model")},
+		{"another key twice", openai, chat("openai", twice("providerOptions")), gateway, refuse(codeOptionNotAllowed, "providerOptions")},
+		{"another key twice beside a foreign model", openai, chat("groq", twice("models")), gateway, refuse(codeOptionNotAllowed, "models")},
+		{"another key twice without owner keys", none, chat("openai", twice("models")), gateway, sys},
+
+		{"fallbacks all covered", both, chat("openai", fallbacks("anthropic", "openai")), gateway, own("openai", "anthropic")},
+		{"fallback of another provider", openai, chat("openai", fallbacks("anthropic")), gateway, refuse(codeFallbackNotOwned, "models")},
+		{"fallback of no known provider", openai, chat("openai", fallbacks("")), gateway, refuse(codeFallbackNotOwned, "models")},
+		{"an owned fallback behind a foreign model", openai, chat("groq", fallbacks("openai")), gateway, refuse(codeFallbackNotOwned, "models")},
+		{"foreign fallbacks behind a foreign model", openai, chat("groq", fallbacks("mistral")), gateway, sys},
+
+		{"own byok", openai, chat("openai", option("providerOptions.gateway.byok")), gateway, refuse(codeOptionNotAllowed, "providerOptions.gateway.byok")},
+		{"zero data retention", openai, chat("openai", option("providerOptions.gateway.zeroDataRetention")), gateway, refuse(codeOptionNotAllowed, "providerOptions.gateway.zeroDataRetention")},
+		{"only within the owner's", openai, chat("openai", only("openai")), gateway, own("openai")},
+		{"only outside the owner's", openai, chat("openai", only("openai", "azure")), gateway, refuse(codeOptionNotAllowed, "providerOptions.gateway.only")},
+		{"only picks among the owner's", both, chat("openai", only("anthropic")), gateway, own("anthropic")},
+		{"only asks for an owned provider of a foreign model", openai, chat("meta", only("openai")), gateway, own("openai")},
+		{"only outside the owner's, foreign model", openai, chat("groq", only("azure")), gateway, sys},
+		{"order within the owner's", both, chat("openai", order("anthropic", "openai")), gateway, own("openai")},
+		{"order outside the owner's", openai, chat("openai", order("azure")), gateway, refuse(codeOptionNotAllowed, "providerOptions.gateway.order")},
+
+		{"account data is not exposed", none, chat("", on(detect.Account), model(modelNone)), gateway, refuse(codePathNotExposed, "")},
+		{"account data is exposed on demand", none, chat("", on(detect.Account), model(modelNone), exposed), gateway, sys},
+		{"token mint is not exposed", none, chat("openai", on(detect.ClientSecrets)), gateway, refuse(codePathNotExposed, "")},
+		{"an unknown path in a doubtful spelling is not exposed", none, chat("", on(detect.Other), model(modelNone)), gateway, refuse(codePathNotExposed, "")},
+		{"the catalogue is system", openai, chat("", on(detect.Catalogue), model(modelNone)), gateway, sys},
+		{"an unknown path without a model is system", openai, chat("", on(detect.Other), model(modelNone), exposed), gateway, sys},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := decide(&c.owner, &c.req, &c.pol)
+			if got.Route != c.want.Route || !slices.Equal(got.Slugs, c.want.Slugs) {
+				t.Errorf("got %v %v, want %v %v", got.Route, got.Slugs, c.want.Route, c.want.Slugs)
+			}
+			switch {
+			case (got.Refusal == nil) != (c.want.Refusal == nil):
+				t.Errorf("got refusal %v, want %v", got.Refusal, c.want.Refusal)
+			case got.Refusal != nil && *got.Refusal != *c.want.Refusal:
+				t.Errorf("got refusal %v, want %v", *got.Refusal, *c.want.Refusal)
+			}
+		})
+	}
+}

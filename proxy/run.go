@@ -1,0 +1,277 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/sidekey/sidekey/detect"
+	"github.com/sidekey/sidekey/provider"
+	"github.com/sidekey/sidekey/proxy/wire"
+	"github.com/valyala/fasthttp"
+)
+
+// handle serves one request. A panic in it would end the process with every
+// stream in flight (fasthttp does not recover), so it ends this request only.
+func (h *Handler) handle(ctx *fasthttp.RequestCtx) {
+	h.inFlight.Add(1)
+	x := acquireExchange(h, ctx)
+	defer func() {
+		if p := recover(); p != nil {
+			h.panicked(ctx, p)
+		}
+	}()
+	if r := x.run(); r != nil {
+		x.refuse(r)
+	}
+}
+
+// run is the story of one request. Each step returns the refusal that ends it,
+// or nil; from the moment that the reply is relayed the exchange belongs to
+// finish.
+func (x *exchange) run() *refusal {
+	for _, step := range [...]func(*exchange) *refusal{
+		(*exchange).accept,
+		(*exchange).identify,
+		(*exchange).lookUp,
+		(*exchange).readBody,
+		(*exchange).detect,
+		(*exchange).decide,
+		(*exchange).unlock,
+		(*exchange).rewrite,
+		(*exchange).send,
+	} {
+		if r := step(x); r != nil {
+			return r
+		}
+	}
+	x.relay()
+	return nil
+}
+
+// accept refuses what two parsers could read in two ways, and finds the
+// surface: errors must have its shape.
+func (x *exchange) accept() *refusal {
+	h := &x.ctx.Request.Header
+	path, _ := splitTarget(h.RequestURI())
+	x.target.Surface = detect.Route(h.Method(), path)
+	x.surface = x.target.Surface
+	if err := wire.CheckHead(h); err != nil {
+		x.account.cause = err
+		var head *wire.HeadError
+		if errors.As(err, &head) && head.Status == fasthttp.StatusRequestHeaderFieldsTooLarge {
+			return refused(codeHeadersTooLarge)
+		}
+		return refused(codeMalformed)
+	}
+	if len(h.Peek("Upgrade")) > 0 && bytes.EqualFold(h.Peek("Upgrade"), []byte("websocket")) {
+		x.surface = x.surface.Upgraded()
+		x.target.Surface = x.surface
+	}
+	x.exposed = x.snap.exposes(x.surface, path)
+	if x.surface == detect.AISocket || x.surface == detect.ResponsesSocket {
+		// Not relayed yet, whoever would pay.
+		return refused(codePathNotExposed)
+	}
+	if e := h.Peek("Content-Encoding"); len(e) > 0 && !equalFold(e, "identity") && x.surface.ModelPlace() != detect.NoModel {
+		return refused(codeEncoding)
+	}
+	return nil
+}
+
+// identify finds out who is asking, before the body is read.
+func (x *exchange) identify() *refusal {
+	c, err := x.snap.identity.identify(&x.ctx.Request.Header, x.account.start)
+	if err != nil {
+		x.account.cause = err
+		return refused(codeUnauthorized)
+	}
+	x.caller = c
+	return nil
+}
+
+// lookUp asks what the chatbot's owner has stored. If that cannot be said, the
+// request is refused: it might be the owner's to pay.
+func (x *exchange) lookUp() *refusal {
+	keys, err := x.h.source.Keyring(x.h.base, x.caller.chatbot)
+	if err != nil {
+		x.account.cause = err
+		return refused(codeKeysUnavailable)
+	}
+	x.keys = keys
+	if x.caller.checked && keys.Stored() && keys.Account() != x.caller.account {
+		x.account.cause = errStranger("the token's acct is not the chatbot's account")
+		return refused(codeForbidden)
+	}
+	return nil
+}
+
+// owner is what the plan needs of the keyring.
+func (x *exchange) owner() owner {
+	_, byoi := x.keys.BYOI()
+	return owner{byoi: byoi, byok: x.keys.BYOK(), keys: x.keys.Slugs()}
+}
+
+// detect reads what is asked for.
+func (x *exchange) detect() *refusal {
+	h := &x.ctx.Request.Header
+	path, query := splitTarget(h.RequestURI())
+	o := x.owner()
+	owned := o.byok && len(o.keys) > 0
+	r := detect.Request{Surface: x.surface, Path: path, Query: query, Header: h, Scan: &x.body}
+	if x.whole {
+		r.Body = x.buf
+		t, err := x.snap.detector.Detect(&r)
+		x.target = t
+		x.target.Surface = x.surface
+		x.read(x.snap.detector, x.buf, err, owned)
+		x.probeOther(owned)
+		return nil
+	}
+	// The beginning of a large body of a chatbot without owner keys: the model
+	// is of use for the log only, and need not be found.
+	x.target.Provider, x.model = "", modelNone
+	if m, ok := detect.FirstModel(x.buf); ok && x.surface.ModelPlace() == detect.InBody {
+		if id, ok := appendLiteral(x.scratch[:0], m.Of(x.buf)); ok {
+			x.scratch = id
+			x.target.Model = id
+			x.target.Provider = x.snap.detector.Provider(id)
+		}
+	}
+	x.provider = x.target.Provider
+	return nil
+}
+
+// probeOther looks for a model in calls on paths that are no surface known
+// here. The gateway may know them, and an owner's call must not slip through.
+func (x *exchange) probeOther(owned bool) {
+	if x.surface != detect.Other || !owned || len(x.buf) == 0 {
+		return
+	}
+	x.model = modelUnclear
+	if err := detect.ScanBody(x.buf, &x.body); err != nil {
+		return
+	}
+	x.model = modelNone
+	if x.body.Model.Found() {
+		x.model = modelUnclear
+		if id, ok := appendLiteral(x.scratch[:0], x.body.Model.Of(x.buf)); ok {
+			x.scratch = id
+			x.target.Model = id
+			x.provider = x.snap.detector.Provider(id)
+			x.target.Provider = x.provider
+			x.model = modelKnown
+		}
+	}
+}
+
+// decide makes the plan.
+func (x *exchange) decide() *refusal {
+	o := x.owner()
+	x.plan = decide(&o, &x.request, &x.snap.policy)
+	switch x.plan.Route {
+	case RouteNone:
+		return x.plan.Refusal
+	case RouteBYOI, RouteDirect:
+		// Stored and planned, not carried out yet: an error, never a fallback.
+		x.plan.Route = RouteNone
+		return refused(codeUnsupported)
+	}
+	return nil
+}
+
+// unlock decrypts the keys that the plan needs.
+func (x *exchange) unlock() *refusal {
+	for _, slug := range x.plan.Slugs {
+		secret, err := x.keys.Secret(x.h.base, slug)
+		if err != nil {
+			x.account.cause = err
+			return refused(codeKeysUnavailable)
+		}
+		x.creds = append(x.creds, ownerCredential{slug: slug, secret: secret})
+	}
+	return nil
+}
+
+// send writes the request, at most once, and waits for the head of the reply.
+func (x *exchange) send() *refusal {
+	err := x.snap.transport.Do(&x.req, &x.rep, wire.ClientConn(x.ctx))
+	x.wipe()
+	if err == nil {
+		return nil
+	}
+	x.account.cause = err
+	var e *wire.Error
+	if !errors.As(err, &e) {
+		return refused(codeBrokeOff)
+	}
+	switch e.Kind {
+	case wire.Unreachable:
+		return refused(codeUnreachable)
+	case wire.TimedOut:
+		return refused(codeUpstreamTimeout)
+	case wire.Overloaded:
+		return refused(codeOverloaded)
+	case wire.UploadBroken, wire.ClientGone:
+		return uploadRefusal(e)
+	}
+	return refused(codeBrokeOff)
+}
+
+// uploadRefusal is for a client whose body ended badly: most often nobody is
+// there to read it.
+func uploadRefusal(err error) *refusal {
+	var timeout interface{ Timeout() bool }
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return refused(codeRequestTimeout)
+	}
+	return refused(codeMalformed)
+}
+
+// relay hands the reply to the client. The rest happens after the handler has
+// returned, while fasthttp writes: finish is called at its end.
+func (x *exchange) relay() {
+	x.account.status = x.rep.Status
+	x.account.upstream = x.rep.FirstByte.Sub(x.rep.Sent)
+	x.rep.Done = x.done
+	noBody := x.rep.Body == nil
+	wire.Relay(x.ctx, &x.rep, nil)
+	x.stamp()
+	x.ctx = nil
+	if noBody {
+		x.finish(0, nil)
+	}
+}
+
+// stamp says on the reply whose credential was used.
+func (x *exchange) stamp() {
+	h := &x.ctx.Response.Header
+	h.Set("x-sidekey-credential", x.plan.Route.String())
+	if p := x.paidTo(); p != "" {
+		h.Set("x-sidekey-provider", string(p))
+	}
+}
+
+// paidTo is the provider that the request went to, as far as it is known.
+func (x *exchange) paidTo() provider.Slug {
+	if len(x.plan.Slugs) > 0 {
+		return x.plan.Slugs[0]
+	}
+	return x.provider
+}
+
+// refuse answers with an error of ours.
+func (x *exchange) refuse(r *refusal) {
+	x.plan.Route = RouteNone
+	x.account.refusal = r.code
+	x.account.status = verdicts[r.code].status
+	writeRefusal(x.ctx, r, x.surface.Shape())
+	x.stamp()
+	x.ctx = nil
+	x.finish(0, nil)
+}
+
+// splitTarget cuts a request target into its raw path and query.
+func splitTarget(target []byte) (path, query []byte) {
+	path, query, _ = bytes.Cut(target, []byte{'?'})
+	return path, query
+}

@@ -1,0 +1,157 @@
+package proxy
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/sidekey/sidekey/detect"
+	"github.com/sidekey/sidekey/provider"
+	"github.com/sidekey/sidekey/proxy/wire"
+)
+
+// A snapshot is one configuration, compiled. It is immutable: a request loads
+// the pointer to it once and lives by it to its end, so it never sees two
+// configurations.
+type snapshot struct {
+	identity  *identifier
+	detector  *detect.Detector
+	policy    policy
+	dialect   dialect
+	transport *wire.Transport
+	host      string // Host of every request: configuration only
+	prefix    string // path of gateway.url, without a trailing slash
+	templates []template
+	expose    []string
+	// forward: callers bring their own gateway credential (gateway.key empty).
+	forward bool
+	// ownHeaders are names that clients cannot send through: the trusted
+	// identity header, gateway.auth_header and those of gateway.headers.
+	ownHeaders []string
+	limits     Limits
+}
+
+// A template is a HeaderTemplate, cut at its {provider}.
+type template struct {
+	name          string
+	before, after string
+	perProvider   bool
+}
+
+const providerField = "{provider}"
+
+// compile builds a snapshot of a configuration that Validate has approved.
+// transport is taken over from the old snapshot if it leads to the same place.
+func compile(c *Config, old *snapshot, oldConfig *Config) (*snapshot, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	u, err := parseOrigin(c.Gateway.URL)
+	if err != nil {
+		return nil, err
+	}
+	s := &snapshot{
+		host: u.Host, prefix: strings.TrimSuffix(u.EscapedPath(), "/"),
+		expose: slices.Clone(c.Gateway.Expose), forward: c.Gateway.Key.IsZero(),
+		limits: c.Limits,
+	}
+	if s.identity, err = newIdentifier(&c.Identity); err != nil {
+		return nil, err
+	}
+	if c.Identity.Mode == ModeHeader {
+		s.ownHeaders = append(s.ownHeaders, c.Identity.headerName())
+	}
+	if s.detector, err = detect.New(c.Detect); err != nil {
+		return nil, err
+	}
+	if c.Gateway.Dialect == DialectHeader {
+		s.dialect = newHeader(&c.Gateway)
+		if !s.forward {
+			s.ownHeaders = append(s.ownHeaders, c.Gateway.AuthHeader)
+		}
+	} else {
+		s.dialect = newVercel(&c.Gateway)
+	}
+	s.policy = policy{direct: func(provider.Slug) bool { return false }, carries: s.dialect.carries}
+	for _, h := range c.Gateway.Headers {
+		before, after, found := strings.Cut(h.Value, providerField)
+		s.templates = append(s.templates, template{h.Name, before, after, found})
+		s.ownHeaders = append(s.ownHeaders, h.Name)
+	}
+	if old != nil && sameUpstream(c, oldConfig) {
+		s.transport = old.transport
+		return s, nil
+	}
+	s.transport, err = newTransport(c)
+	return s, err
+}
+
+// exposes reports whether the operator lists the raw path, or, for a path that
+// is no surface known here, whether it may be called all the same: the
+// gateway's new surfaces work before sidekey knows them. What must not be
+// called, or is known under another spelling, stays shut: routers differ on
+// case, on a trailing slash, on escapes, and some on all of them (peers and
+// pitfalls, item 20).
+func (s *snapshot) exposes(surface detect.Surface, path []byte) bool {
+	if slices.Contains(s.expose, string(path)) {
+		return true
+	}
+	if surface != detect.Other || bytes.ContainsAny(path, "%;\\") || bytes.Contains(path, []byte("//")) || bytes.Contains(path, []byte("/.")) {
+		return false
+	}
+	folded := bytes.ToLower(bytes.TrimRight(path, "/"))
+	for _, method := range [...]string{"GET", "POST"} {
+		if !detect.Route([]byte(method), folded).Exposed() && detect.Route([]byte(method), folded) != detect.Other {
+			return false
+		}
+	}
+	return bytes.Equal(folded, path) || detect.Route([]byte("POST"), folded) == detect.Other
+}
+
+// sameUpstream reports whether two configurations lead to the same place in
+// the same way, so that connections may be kept over a reload.
+func sameUpstream(a, b *Config) bool {
+	return a.Gateway.URL == b.Gateway.URL && slices.Equal(a.Gateway.RootCAs, b.Gateway.RootCAs) &&
+		a.Timeouts == b.Timeouts && a.Limits.Connections == b.Limits.Connections
+}
+
+func newTransport(c *Config) (*wire.Transport, error) {
+	u, err := parseOrigin(c.Gateway.URL)
+	if err != nil {
+		return nil, err
+	}
+	w := wire.Config{
+		Dial: c.Timeouts.Dial, Write: c.Timeouts.Write, HeaderWait: c.Timeouts.HeaderWait, Idle: c.Timeouts.Idle,
+		MaxConns: c.Limits.Connections,
+	}
+	port := u.Port()
+	if u.Scheme == "https" {
+		w.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: u.Hostname()}
+		if len(c.Gateway.RootCAs) > 0 {
+			if w.TLS.RootCAs, err = rootCAs(c.Gateway.RootCAs); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	w.Address = net.JoinHostPort(u.Hostname(), port)
+	return wire.NewTransport(w)
+}
+
+// rootCAs adds a PEM bundle to the system's roots.
+func rootCAs(pem []byte) (*x509.CertPool, error) {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("gateway.ca_file: holds no PEM certificate")
+	}
+	return pool, nil
+}
