@@ -1,0 +1,76 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/sidekey/sidekey/detect"
+	"github.com/sidekey/sidekey/provider"
+	"github.com/sidekey/sidekey/proxy"
+)
+
+// compile hands the file's values over to the proxy, with every secret
+// resolved. What they mean, and what is wrong with them, is the proxy's to
+// say; its words are returned as problems.
+func compile(ld *loaded) (proxy.Config, []Problem) {
+	c := &ld.Config
+	out := proxy.Config{
+		Identity: proxy.IdentityConfig{
+			Mode:        c.Identity.Mode,
+			Chatbot:     c.Identity.Chatbot,
+			TokenSecret: ld.Secrets["identity.token.secret"],
+			Header:      c.Identity.Header.Name,
+		},
+		Gateway: proxy.GatewayConfig{
+			URL:             c.Gateway.URL,
+			Dialect:         c.Gateway.Dialect,
+			Key:             ld.Secrets["gateway.key"],
+			OwnerTrafficKey: ld.Secrets["gateway.owner_traffic_key"],
+			AuthHeader:      c.Gateway.AuthHeader,
+			Expose:          c.Gateway.Expose,
+		},
+		BYOK: proxy.BYOKConfig{Route: c.BYOK.Route, Guard: c.BYOK.Guard},
+		Limits: proxy.Limits{
+			Body: int64(c.Limits.Body), Header: int(c.Limits.Header), Connections: c.Limits.Connections,
+		},
+		Timeouts: proxy.Timeouts(c.Timeouts),
+	}
+	if keys, ok := ld.Secrets["identity.token.public_keys"]; ok {
+		out.Identity.TokenKeys = keys.Reveal()
+	}
+	for _, h := range c.Gateway.Headers {
+		out.Gateway.Headers = append(out.Gateway.Headers, proxy.HeaderTemplate{Name: h.Name, Value: h.Value})
+	}
+	out.Detect = rules(c)
+	return out, proxyProblems(out.Validate())
+}
+
+// rules are the operator's own, in the detector's words.
+func rules(c *Config) []detect.Rule {
+	var out []detect.Rule
+	for _, r := range c.Detect.Rules {
+		out = append(out, detect.Rule{Match: r.Match, Provider: provider.Slug(r.Provider)})
+	}
+	return out
+}
+
+// proxyProblems takes apart what a package's Validate returned: joined errors
+// of the form "path: what is wrong; what to write".
+func proxyProblems(err error) []Problem {
+	if err == nil {
+		return nil
+	}
+	causes := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		causes = joined.Unwrap()
+	}
+	var out []Problem
+	for _, cause := range causes {
+		path, words, ok := strings.Cut(cause.Error(), ": ")
+		if !ok {
+			path, words = "", cause.Error()
+		}
+		wrong, fix, _ := strings.Cut(words, "; ")
+		out = append(out, Problem{Path: path, Wrong: wrong, Fix: fix})
+	}
+	return out
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+const (
+	groupServe = "serve"
+	groupOwner = "owner"
+	groupTry   = "try"
+)
+
+// command builds the tree of commands. Every call makes a new one: cobra keeps
+// the values of flags in it.
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sidekey",
+		Short: "Send each AI request with the key that should pay for it",
+		Long: `sidekey stands between a chatbot and an AI gateway. It reads which model a
+request asks for, finds the key that the chatbot's owner stored for that
+provider, and hands it to the gateway with the request.`,
+		Example: `  sidekey check --config sidekey.yaml
+  sidekey serve --config sidekey.yaml
+  sidekey keys set --chatbot demo --provider openai < key.txt`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.Help()
+			}
+			return unknownCommand(c, args[0])
+		},
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
+	root.PersistentFlags().StringVar(&a.configFlag, "config", "",
+		"configuration file (default ./sidekey.yaml, else /etc/sidekey/sidekey.yaml)")
+	root.AddGroup(
+		&cobra.Group{ID: groupServe, Title: "For operators:"},
+		&cobra.Group{ID: groupOwner, Title: "For owners of chatbots:"},
+		&cobra.Group{ID: groupTry, Title: "To try and to measure:"},
+	)
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add(groupServe, a.serveCommand(), a.checkCommand(), a.tokenCommand())
+	add(groupOwner, a.keysCommand(), a.byokCommand(), a.byoiCommand())
+	add(groupTry, a.detectCommand())
+	// newDemoCmd and newSandboxCmd are added here, in the group groupTry.
+	root.CompletionOptions.HiddenDefaultCmd = true
+	return root
+}
+
+// unknownCommand does not repeat a word that may be a key.
+func unknownCommand(c *cobra.Command, word string) error {
+	if looksLikeKey(word) {
+		return errKeyArgument
+	}
+	var names []string
+	for _, sub := range c.Commands() {
+		names = append(names, sub.Name())
+	}
+	if near := nearest(word, names); near != "" {
+		return usage("there is no command %s %s; did you mean %s?", c.CommandPath(), quote(word), near)
+	}
+	return usage("there is no command %s %s", c.CommandPath(), quote(word))
+}
+
+var errKeyArgument = usage("an argument looks like a key; a key on the command line can be read by every user of this machine and stays in the shell's history: pass it on standard input, and replace this one")
+
+// flagError keeps a secret that was given as a flag's value, or as a flag, out
+// of the message, in which pflag quotes it.
+func flagError(err error) error {
+	for word := range strings.FieldsFuncSeq(err.Error(), func(r rune) bool { return strings.ContainsRune(" \"'=", r) }) {
+		if looksLikeKey(strings.TrimLeft(word, "-")) {
+			return errKeyArgument
+		}
+	}
+	return errUsage{err}
+}
+
+// group makes a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(c, args[0])
+			}
+			return usage("%s needs one of its commands: %s", c.CommandPath(), oneOf(subNames(c)))
+		},
+	}
+	c.AddCommand(commands...)
+	return c
+}
+
+func subNames(c *cobra.Command) []string {
+	var out []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			out = append(out, sub.Name())
+		}
+	}
+	return out
+}
+
+// noArgs refuses arguments without repeating them.
+func noArgs(c *cobra.Command, args []string) error {
+	for _, arg := range args {
+		if looksLikeKey(arg) {
+			return errKeyArgument
+		}
+	}
+	if len(args) > 0 {
+		return usage("%s takes no arguments besides its flags", c.CommandPath())
+	}
+	return nil
+}
+
+// choice accepts exactly one of the words as the only argument.
+func choice(words ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			for _, w := range words {
+				if args[0] == w {
+					return nil
+				}
+			}
+		}
+		for _, arg := range args {
+			if looksLikeKey(arg) {
+				return errKeyArgument
+			}
+		}
+		return usage("%s", fmt.Sprintf("%s needs one word: %s", c.CommandPath(), oneOf(words)))
+	}
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/sidekey/sidekey/credstore"
+	"github.com/sidekey/sidekey/proxy"
+)
+
+func (a *app) serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the sidecar",
+		Long: `serve runs the sidecar until SIGTERM or SIGINT. It then refuses readiness at once,
+waits limits.drain_delay, accepts no more connections, and lets requests in
+flight finish for at most limits.drain. A second signal ends it at once.
+
+The configuration is read again when its file or a secret's file changes, on
+SIGHUP, and on POST /-/reload. A bad one changes nothing.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.serve(c.Context()) },
+	}
+}
+
+// A sidecar is all that serve runs, wired together (wire.go) and not yet, or
+// no longer, moving.
+type sidecar struct {
+	app   *app
+	start *loaded // the configuration of the start; reloader holds the present one
+	logs  *Logs
+	log   zerolog.Logger
+
+	store    *credstore.Local
+	source   *liveSource
+	handler  *proxy.Handler
+	listener net.Listener
+	tls      atomic.Pointer[loaded] // whose certificates are shown
+	admin    *http.Server
+	adminLn  net.Listener
+	reloader *reloader
+	draining atomic.Bool
+}
+
+func (a *app) serve(ctx context.Context) error {
+	// Before anything is read, so that no signal is lost.
+	stop, hup := make(chan os.Signal, 2), make(chan os.Signal, 1)
+	a.notify(stop, os.Interrupt, syscall.SIGTERM)
+	a.notify(hup, syscall.SIGHUP)
+
+	ld, problems := a.loader().loadAll()
+	if len(problems) > 0 {
+		return &ConfigError{problems}
+	}
+	s, err := a.wire(ld)
+	if err != nil {
+		return err
+	}
+	return s.run(ctx, stop, hup)
+}
+
+// run serves until it is told to stop, and then ends everything in the reverse
+// of the order in which it began.
+func (s *sidecar) run(ctx context.Context, stop, hup <-chan os.Signal) error {
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWatching()
+	var serving, watchers sync.WaitGroup
+	failed := make(chan error, 2)
+	serving.Go(func() { failed <- s.serveRequests() })
+	serving.Go(func() { failed <- s.serveAdmin() })
+	watchers.Go(func() { s.watchFiles(watching) })
+	watchers.Go(func() { s.watchStore(watching) })
+	watchers.Go(func() { s.reloadOn(watching, hup) })
+	s.announce()
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case sig := <-stop:
+		s.log.Info().Stringer("signal", sig).Msg("stopping")
+	case err = <-failed:
+	}
+	s.drain(stop)
+	stopWatching()
+	watchers.Wait()
+	s.admin.Close()
+	serving.Wait()
+	s.source.cache().Close()
+	return errors.Join(err, s.store.Close())
+}
+
+func (s *sidecar) announce() {
+	for _, w := range s.start.Warnings {
+		s.log.Warn().Msg(w.String())
+	}
+	s.log.Info().Str("listen", s.listener.Addr().String()).Str("admin", s.adminLn.Addr().String()).
+		Str("config", s.start.File).Str("identity", s.start.Config.Identity.Mode).Msg("serving")
+}
+
+func (s *sidecar) serveRequests() error {
+	if err := s.handler.Serve(s.listener); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	return nil
+}
+
+func (s *sidecar) serveAdmin() error {
+	if err := s.admin.Serve(s.adminLn); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("admin.listen: %w", err)
+	}
+	return nil
+}
+
+// drain lets requests in flight finish. The clock starts after drain_delay,
+// and a second signal ends the waiting.
+func (s *sidecar) drain(stop <-chan os.Signal) {
+	s.draining.Store(true)
+	limits := s.reloader.Limits()
+	hurry, hurryUp := context.WithCancel(context.Background())
+	watch := make(chan struct{})
+	go func() { // ends with the second signal, or with the drain
+		defer close(watch)
+		select {
+		case <-stop:
+			s.log.Warn().Msg("second signal, ending at once")
+			hurryUp()
+		case <-hurry.Done():
+		}
+	}()
+	select {
+	case <-time.After(limits.DrainDelay):
+	case <-hurry.Done():
+	}
+	deadline, cancel := context.WithTimeout(hurry, limits.Drain)
+	began := time.Now()
+	err := s.handler.Shutdown(deadline)
+	cancel()
+	hurryUp()
+	<-watch
+	event := s.log.Info()
+	if err != nil {
+		event = s.log.Warn().Err(err)
+	}
+	event.Int64("drained_ms", time.Since(began).Milliseconds()).Msg("stopped")
+}
+
+// reloadOn reloads at each SIGHUP until ctx ends.
+func (s *sidecar) reloadOn(ctx context.Context, hup <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+			s.reloader.Reload("SIGHUP")
+		}
+	}
+}
+
+// watchFiles reloads when files change, until ctx ends.
+func (s *sidecar) watchFiles(ctx context.Context) {
+	w := &watcher{
+		files: s.reloader.Files, look: func() { s.reloader.Reload("file") },
+		settle: s.app.settle, poll: s.app.poll, log: s.log,
+	}
+	w.run(ctx)
+}
+
+// watchStore forgets what another process changed in the store, until ctx
+// ends.
+func (s *sidecar) watchStore(ctx context.Context) {
+	s.store.Watch(ctx, func(chatbots []string) {
+		for _, chatbot := range chatbots {
+			s.source.cache().Invalidate(chatbot)
+		}
+	})
+}

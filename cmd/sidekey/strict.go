@@ -1,0 +1,314 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A reading is a file walked key by key before viper sees it. Viper alone
+// would lower-case keys, take the last of two equal ones, read "timeout: 5" as
+// five nanoseconds and an empty file as "all defaults": each of these is a
+// problem here, with its line.
+type reading struct {
+	source   string
+	values   map[string]any // nested, only what is well formed
+	lines    map[string]int // by path
+	problems []Problem
+}
+
+func (r *reading) bad(path string, line int, wrong, fix string) {
+	r.problems = append(r.problems, Problem{Path: path, Source: r.source, Line: line, Wrong: wrong, Fix: fix})
+}
+
+// readYAML walks the file's bytes.
+func readYAML(source string, data []byte) *reading {
+	r := &reading{source: source, values: map[string]any{}, lines: map[string]int{}}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, second yaml.Node
+	err := dec.Decode(&doc)
+	switch {
+	case errors.Is(err, io.EOF) || err == nil && isNull(doc.Content[0]):
+		r.bad("", 0, "the file is empty", "write at least one key, such as listen: 127.0.0.1:8787, or remove the file")
+		return r
+	case err != nil:
+		line, words := yamlWords(err)
+		r.bad("", line, "this is not YAML: "+words, "look for a missing colon, quote or a tab in the indentation")
+		return r
+	}
+	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
+		r.bad("", second.Line, "the file holds more than one YAML document", "remove the line --- and what does not belong here")
+		return r
+	}
+	root := doc.Content[0]
+	if root.Kind != yaml.MappingNode {
+		r.bad("", root.Line, "the file is "+kindWords(root), "write keys and values, such as listen: 127.0.0.1:8787")
+		return r
+	}
+	r.values = r.section(root, schema(), "")
+	return r
+}
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
+
+// section reads a map with fixed keys. prefix is the path of the map with its
+// dot: places inside a table do not know their index.
+func (r *reading) section(n *yaml.Node, at *place, prefix string) map[string]any {
+	out := map[string]any{}
+	seen := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], deref(n.Content[i+1])
+		if first, twice := seen[key.Value]; twice {
+			r.bad(prefix+shown(key.Value), key.Line, fmt.Sprintf("the key is written twice, first in line %d", first), "keep one of them")
+			continue
+		}
+		seen[key.Value] = key.Line
+		p := at.child(key.Value)
+		if key.Kind != yaml.ScalarNode || p == nil {
+			r.bad(prefix+shown(key.Value), key.Line, "there is no such key", suggestKey(key.Value, at))
+			continue
+		}
+		path := prefix + p.name
+		r.lines[path] = value.Line
+		if v, ok := r.value(value, p, path); ok {
+			out[p.name] = v
+		}
+	}
+	return out
+}
+
+// deref follows an alias. Anchors that contain themselves end here as well,
+// because the schema's depth bounds the walk.
+func deref(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}
+
+// value reads what stands at a place; ok is false if it cannot be used.
+func (r *reading) value(n *yaml.Node, p *place, path string) (v any, ok bool) {
+	if isNull(n) {
+		r.bad(path, n.Line, "there is no value", "write one, or remove the key to get its default")
+		return nil, false
+	}
+	switch p.kind {
+	case section:
+		if n.Kind != yaml.MappingNode {
+			r.bad(path, n.Line, "this is "+kindWords(n), "write keys below it: "+oneOf(p.names()))
+			return nil, false
+		}
+		return r.section(n, p, path+"."), true
+	case texts, table:
+		return r.list(n, p, path)
+	}
+	if n.Kind != yaml.ScalarNode {
+		r.bad(path, n.Line, "this is "+kindWords(n), "write "+wanted(p))
+		return nil, false
+	}
+	v, wrong, fix := scalar(n, p)
+	if wrong != "" {
+		r.bad(path, n.Line, wrong, fix)
+	}
+	return v, wrong == ""
+}
+
+func (r *reading) list(n *yaml.Node, p *place, path string) (any, bool) {
+	if n.Kind != yaml.SequenceNode {
+		r.bad(path, n.Line, "this is "+kindWords(n), "write a list, "+wanted(p))
+		return nil, false
+	}
+	before := len(r.problems)
+	out := make([]any, 0, len(n.Content))
+	for i, item := range n.Content {
+		item = deref(item)
+		at := fmt.Sprintf("%s[%d]", path, i)
+		r.lines[at] = item.Line
+		if p.kind == texts {
+			if v, ok := r.value(item, &place{kind: text}, at); ok {
+				out = append(out, v)
+			}
+			continue
+		}
+		if v, ok := r.value(item, &place{kind: section, below: p.below}, at); ok {
+			out = append(out, v)
+		}
+	}
+	return out, len(r.problems) == before
+}
+
+// scalar checks one value and gives it its Go type. Wrong values are not
+// quoted where a secret may stand by mistake.
+func scalar(n *yaml.Node, p *place) (v any, wrong, fix string) {
+	switch p.kind {
+	case count:
+		i, err := strconv.Atoi(n.Value)
+		if n.Tag != "!!int" || err != nil {
+			return nil, "this is not a whole number", "write " + wanted(p)
+		}
+		return i, "", ""
+	case span:
+		d, wrong := parseSpan(n.Value)
+		return d, wrong, "write " + wanted(p)
+	case size:
+		s, wrong := parseSize(n.Value)
+		return s, wrong, "write " + wanted(p)
+	case ref:
+		return n.Value, "", "" // its form is checked where references are resolved
+	}
+	if n.Tag != "!!str" {
+		// 08, 1e3, yes and 2001-01-01 mean different things to different
+		// YAML parsers.
+		return nil, "this is read as " + kindWords(n) + ", not as text", `put it in quotes: "..."`
+	}
+	return n.Value, "", ""
+}
+
+func parseSpan(s string) (time.Duration, string) {
+	if _, err := strconv.ParseFloat(s, 64); err == nil {
+		return 0, quote(s) + " has no unit"
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, "this is not a duration"
+	}
+	return d, ""
+}
+
+var sizeForm = regexp.MustCompile(`^([0-9]{1,12}) ?(B|KiB|MiB|GiB)$`)
+
+func parseSize(s string) (Size, string) {
+	if _, err := strconv.ParseFloat(s, 64); err == nil {
+		return 0, quote(s) + " has no unit"
+	}
+	m := sizeForm.FindStringSubmatch(s)
+	if m == nil {
+		return 0, "this is not a size"
+	}
+	n, _ := strconv.ParseInt(m[1], 10, 64)
+	shift := map[string]uint{"B": 0, "KiB": 10, "MiB": 20, "GiB": 30}[m[2]]
+	if n > 1<<62>>shift {
+		return 0, "the size is too large"
+	}
+	return Size(n << shift), ""
+}
+
+// String writes the size with the largest unit that divides it.
+func (s Size) String() string {
+	for _, u := range []struct {
+		name  string
+		shift uint
+	}{{"GiB", 30}, {"MiB", 20}, {"KiB", 10}} {
+		if s != 0 && s%(1<<u.shift) == 0 {
+			return fmt.Sprintf("%d%s", s>>u.shift, u.name)
+		}
+	}
+	return fmt.Sprintf("%dB", int64(s))
+}
+
+// wanted says in words what belongs at a place.
+func wanted(p *place) string {
+	switch p.kind {
+	case count:
+		return "a number such as 1000"
+	case span:
+		return "a duration with a unit, such as 5s, 10m or 1h"
+	case size:
+		return "a size with a unit, such as 512B, 32KiB or 64MiB"
+	case ref:
+		return "a reference, env:NAME or file:/path"
+	case texts:
+		return `such as ["one", "two"]`
+	case table:
+		names := make([]string, len(p.below))
+		for i, b := range p.below {
+			names[i] = b.name + ": ..."
+		}
+		return "such as [{" + strings.Join(names, ", ") + "}]"
+	}
+	return "text"
+}
+
+func kindWords(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		return "a map"
+	case n.Kind == yaml.SequenceNode:
+		return "a list"
+	case n.Tag == "!!int" || n.Tag == "!!float":
+		return "a number"
+	case n.Tag == "!!bool":
+		return "true or false"
+	case n.Tag == "!!timestamp":
+		return "a date"
+	case n.Tag == "!!null":
+		return "empty"
+	}
+	return "text"
+}
+
+// suggestKey names the key that was probably meant: one like it beside it, or
+// the same name elsewhere in the file.
+func suggestKey(name string, at *place) string {
+	if name == "<<" {
+		return "merge keys are not supported: write the keys out"
+	}
+	if near := nearest(name, at.names()); near != "" {
+		return "did you mean " + near + "?"
+	}
+	for _, leaf := range schema().leaves() {
+		if leaf.path == name {
+			parent, last, _ := cutLast(leaf.path)
+			return fmt.Sprintf("keys are nested, not dotted: write %s: and below it %s:", parent, last)
+		}
+	}
+	for _, leaf := range schema().leaves() {
+		if leaf.name == name {
+			return "did you mean " + leaf.path + "?"
+		}
+	}
+	return "known here: " + oneOf(at.names())
+}
+
+func cutLast(path string) (before, last string, found bool) {
+	i := strings.LastIndexByte(path, '.')
+	if i < 0 {
+		return "", path, false
+	}
+	return path[:i], path[i+1:], true
+}
+
+var keyForm = regexp.MustCompile(`^[A-Za-z_.<-][A-Za-z0-9_.<-]{0,39}$`)
+
+// shown is a key's name if it can be one: a secret written in a key's place is
+// not repeated.
+func shown(key string) string {
+	if keyForm.MatchString(key) && !looksLikeKey(key) {
+		return key
+	}
+	return "(unprintable key)"
+}
+
+var yamlLine = regexp.MustCompile(`line (\d+): ?`)
+
+// yamlWords takes the line number out of a parser's message. What the message
+// quotes of the file (an anchor's name, a tag) is dropped: it may be a secret
+// that was written without quotes.
+func yamlWords(err error) (line int, words string) {
+	words = strings.TrimPrefix(err.Error(), "yaml: ")
+	if m := yamlLine.FindStringSubmatch(words); m != nil {
+		line, _ = strconv.Atoi(m[1])
+		words = strings.Replace(words, m[0], "", 1)
+	}
+	if strings.ContainsAny(words, "'\"`") && !strings.Contains(words, "expected") {
+		words = "an anchor, alias or tag that is not known"
+	}
+	return line, words
+}

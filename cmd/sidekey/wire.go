@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"sync/atomic"
+
+	"github.com/sidekey/sidekey/credstore"
+	"github.com/sidekey/sidekey/proxy"
+	"github.com/sidekey/sidekey/proxy/wire"
+)
+
+// wire makes all parts and ties them together. On an error what was made is
+// closed again.
+func (a *app) wire(ld *loaded) (s *sidecar, err error) {
+	s = &sidecar{app: a, start: ld, logs: NewLogs(a.stderr, ld.Config.Log)}
+	s.log = s.logs.Logger
+	defer func() {
+		if err != nil {
+			s.undo()
+		}
+	}()
+	s.store, err = credstore.OpenLocal(credstore.LocalConfig{
+		Dir: ld.Config.Store.Local.Dir, OnError: s.storeState,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store.local: %w", err)
+	}
+	cache, err := s.newCache(&ld.Config.Cache)
+	if err != nil {
+		return nil, fmt.Errorf("cache: %w", err)
+	}
+	s.source = &liveSource{}
+	s.source.current.Store(cache)
+	if s.handler, err = proxy.New(ld.Proxy, s.source, s.log); err != nil {
+		return nil, err
+	}
+	if s.listener, err = wire.Listen(ld.Config.Listen); err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	if ld.TLS != nil {
+		s.tls.Store(ld)
+		s.listener = tls.NewListener(s.listener, &tls.Config{GetConfigForClient: s.presentTLS})
+	}
+	if s.adminLn, err = wire.Listen(ld.Config.Admin.Listen); err != nil {
+		return nil, fmt.Errorf("admin.listen: %w", err)
+	}
+	s.admin = newAdminServer(s.adminHandler())
+	l := a.loader()
+	s.reloader = newReloader(ld, l.loadAgain(ld), s.apply, s.log)
+	return s, nil
+}
+
+func (s *sidecar) undo() {
+	for _, ln := range []net.Listener{s.listener, s.adminLn} {
+		if ln != nil {
+			ln.Close()
+		}
+	}
+	if s.source != nil {
+		s.source.cache().Close()
+	}
+	if s.store != nil {
+		s.store.Close()
+	}
+}
+
+// presentTLS gives each handshake the certificates of the present
+// configuration.
+func (s *sidecar) presentTLS(*tls.ClientHelloInfo) (*tls.Config, error) { return s.tls.Load().TLS, nil }
+
+func (s *sidecar) storeState(err error) {
+	if err != nil {
+		s.log.Error().Err(err).Msg("the store cannot be read, what is known stays in use")
+		return
+	}
+	s.log.Info().Msg("the store can be read again")
+}
+
+func (s *sidecar) newCache(c *Cache) (*credstore.Cache, error) {
+	return credstore.NewCache(s.store.Backend(), credstore.CacheConfig{
+		TTL: c.TTL, StaleLimit: c.StaleLimit, Recheck: c.Recheck, MaxChatbots: c.MaxChatbots,
+		OnError: func(chatbot string, err error) {
+			s.log.Warn().Str("chatbot", chatbot).Err(err).Msg("keys could not be loaded")
+		},
+	})
+}
+
+// apply puts a configuration in force, all of it or nothing. What can fail
+// comes first.
+func (s *sidecar) apply(ld *loaded) []Problem {
+	old := s.reloader.current // Reload holds the lock
+	if problems := refuseFixed(old, ld); len(problems) > 0 {
+		return problems
+	}
+	var cache *credstore.Cache
+	if ld.Config.Cache != old.Config.Cache {
+		var err error
+		if cache, err = s.newCache(&ld.Config.Cache); err != nil {
+			return []Problem{{Path: "cache", Wrong: err.Error()}}
+		}
+	}
+	if err := s.handler.Reload(ld.Proxy); err != nil {
+		if cache != nil {
+			cache.Close()
+		}
+		return ld.locate(proxyProblems(err), nil)
+	}
+	if cache != nil {
+		s.source.replace(cache)
+	}
+	if ld.TLS != nil {
+		s.tls.Store(ld)
+	}
+	s.logs.Set(ld.Config.Log)
+	return nil
+}
+
+// A liveSource is the cache that is in force. New limits need a new cache,
+// which starts empty.
+type liveSource struct {
+	current atomic.Pointer[credstore.Cache]
+}
+
+func (l *liveSource) cache() *credstore.Cache { return l.current.Load() }
+
+// Keyring implements credstore.Source.
+func (l *liveSource) Keyring(ctx context.Context, chatbot string) (*credstore.Keyring, error) {
+	return l.current.Load().Keyring(ctx, chatbot)
+}
+
+func (l *liveSource) replace(c *credstore.Cache) { l.current.Swap(c).Close() }
