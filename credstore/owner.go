@@ -3,87 +3,197 @@ package credstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sidekey/sidekey/provider"
 )
 
-var errNotBuilt = errors.New("not built yet")
+// maxTries is how often a change is tried against other writers of the same item.
+const maxTries = 8
 
-// Owner is the write side: what an owner does with the keys of a chatbot.
-type Owner struct{}
+// maxLabel is how long a label may be, in bytes.
+const maxLabel = 200
+
+// An Owner is the write side: what an owner does with the keys of a chatbot,
+// from the command line or the page. It is safe for concurrent use.
+//
+// Every method that changes or shows something takes the account on whose
+// behalf it is done. If it is not empty it must be the chatbot's, else
+// ErrAccount. Empty means the operator, who may do everything.
+type Owner struct {
+	b   Backend
+	now func() time.Time
+}
 
 // NewOwner returns an Owner.
-func NewOwner(b Backend) *Owner { return &Owner{} }
+func NewOwner(b Backend) *Owner { return &Owner{b: b, now: time.Now} }
 
 // SetOptions go with a key.
 type SetOptions struct {
-	Account string // must equal the stored account, if one is stored
-	Label   string
+	Account string // a new chatbot gets this account
+	Label   string // the owner's words; "" keeps those of the key that is replaced
 }
 
-// KeyInfo is what may be shown of a stored key. It has no secret in it.
-type KeyInfo struct {
-	Slug       provider.Slug
-	Hint       string
-	Label      string
-	Version    int64
-	CreatedAt  time.Time
-	UpdatedAt  time.Time
-	TestedAt   time.Time
-	TestResult string
-}
-
-// ChatbotInfo is what may be shown of a chatbot.
-type ChatbotInfo struct {
-	Chatbot    string
-	Account    string
-	BYOK       bool
-	BYOIURL    string // "" if none
-	BYOIHeader string
-	UpdatedAt  time.Time
-	Keys       []KeyInfo // sorted by slug
-}
-
-// Set stores a key.
+// Set stores a key, also in the place of an older one. The key is normalised
+// and checked as its provider wants it (provider.NormalizeCredential), then
+// sealed. A chatbot of which nothing is stored yet gets settings, with BYOK
+// on: who stores a first key wants it used.
 func (o *Owner) Set(ctx context.Context, chatbot string, slug provider.Slug, key Secret, opts SetOptions) (KeyInfo, error) {
-	return KeyInfo{}, errNotBuilt
+	if err := checkNames(chatbot, opts.Account, slug); err != nil {
+		return KeyInfo{}, err
+	}
+	if len(opts.Label) > maxLabel || !printable(opts.Label) {
+		return KeyInfo{}, fmt.Errorf("%w: label: write at most %d bytes of text on one line", ErrInvalid, maxLabel)
+	}
+	plain, err := provider.NormalizeCredential(slug, key.Reveal())
+	if err != nil {
+		return KeyInfo{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	item := KeyItem(slug)
+	sealed, err := o.b.Cipher.Encrypt(ctx, plain, sealContext(o.b.Table, chatbot, item))
+	if err != nil {
+		return KeyInfo{}, fmt.Errorf("%s of chatbot %s could not be sealed: %w", item, chatbot, err)
+	}
+	k := KeyRecord{Item: item, Slug: slug, Ciphertext: sealed, Hint: provider.Hint(slug, string(plain)), KMSKey: o.b.KMSKey}
+	err = o.change(ctx, chatbot, opts.Account, func(rec *Record) error {
+		if rec.Settings == nil {
+			s := &Settings{AccountID: opts.Account, BYOKEnabled: true}
+			if err := o.putSettings(ctx, chatbot, s, 0); err != nil {
+				return err
+			}
+		}
+		old := rec.key(slug)
+		k.Label, k.CreatedAt = opts.Label, o.now()
+		if old != nil && !old.Deleted() {
+			k.CreatedAt = old.CreatedAt
+			if k.Label == "" {
+				k.Label = old.Label
+			}
+		}
+		return o.putKey(ctx, chatbot, &k, old)
+	})
+	return k.info(), err
 }
 
-// Delete removes a key.
+// Delete removes a key. ErrNotFound if there is none. What stays is its
+// version, see KeyRecord.Deleted.
 func (o *Owner) Delete(ctx context.Context, chatbot string, slug provider.Slug, account string) error {
-	return errNotBuilt
+	if err := checkNames(chatbot, account, slug); err != nil {
+		return err
+	}
+	return o.change(ctx, chatbot, account, func(rec *Record) error {
+		old, err := rec.liveKey(slug)
+		if err != nil {
+			return err
+		}
+		return o.putKey(ctx, chatbot, &KeyRecord{Item: KeyItem(slug), Slug: slug}, old)
+	})
 }
 
-// Reveal decrypts a stored key so that it can be tested.
+// Key opens a stored key, so that it can be tested.
 func (o *Owner) Key(ctx context.Context, chatbot string, slug provider.Slug, account string) (Secret, KeyInfo, error) {
-	return Secret{}, KeyInfo{}, errNotBuilt
+	if err := checkNames(chatbot, account, slug); err != nil {
+		return Secret{}, KeyInfo{}, err
+	}
+	rec, err := o.load(ctx, chatbot, account)
+	if err != nil {
+		return Secret{}, KeyInfo{}, err
+	}
+	k, err := rec.liveKey(slug)
+	if err != nil {
+		return Secret{}, KeyInfo{}, err
+	}
+	plain, err := o.b.Cipher.Decrypt(ctx, k.Ciphertext, sealContext(o.b.Table, chatbot, k.Item))
+	if err != nil {
+		return Secret{}, KeyInfo{}, fmt.Errorf("%s of chatbot %s: %w", k.Item, chatbot, err)
+	}
+	return NewSecret(plain), k.info(), nil
 }
 
-// RecordTest writes down how a test of the key of that version ended.
+// RecordTest writes down how a test of a key ended. The version is that of the
+// key that was tested: ErrConflict if another one is stored by now. It does
+// not change the version.
 func (o *Owner) RecordTest(ctx context.Context, chatbot string, slug provider.Slug, version int64, result string, at time.Time) error {
-	return errNotBuilt
+	if err := checkNames(chatbot, "", slug); err != nil {
+		return err
+	}
+	rec, err := o.load(ctx, chatbot, "")
+	if err != nil {
+		return err
+	}
+	k, err := rec.liveKey(slug)
+	if err != nil {
+		return err
+	}
+	if k.Version != version {
+		return fmt.Errorf("%s of chatbot %s was replaced while it was tested: %w", k.Item, chatbot, ErrConflict)
+	}
+	tested := *k
+	tested.TestedAt, tested.TestResult = at, result
+	return o.b.Store.PutKey(ctx, chatbot, &tested, version)
 }
 
-// List shows a chatbot. ErrNotFound if nothing is stored.
-func (o *Owner) List(ctx context.Context, chatbot, account string) (ChatbotInfo, error) {
-	return ChatbotInfo{}, errNotBuilt
+// change loads a chatbot's record and lets do change it, again and again while
+// other writers come in between. It ends: each round, at least one writer wins.
+func (o *Owner) change(ctx context.Context, chatbot, account string, do func(*Record) error) error {
+	var err error
+	for range maxTries {
+		var rec *Record
+		if rec, err = o.load(ctx, chatbot, account); err != nil {
+			return err
+		}
+		if err = do(rec); !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+	return fmt.Errorf("after %d tries: %w", maxTries, err)
 }
 
-// ListAccount shows all chatbots of an account, or of all with "".
-func (o *Owner) ListAccount(ctx context.Context, account string) ([]ChatbotInfo, error) {
-	return nil, errNotBuilt
+// load loads a record of which the account may see what is in it.
+func (o *Owner) load(ctx context.Context, chatbot, account string) (*Record, error) {
+	rec, err := o.b.Store.Load(ctx, chatbot)
+	if err != nil {
+		return nil, err
+	}
+	if account != "" && rec.Settings != nil && rec.Settings.AccountID != account {
+		return nil, fmt.Errorf("chatbot %s: %w", chatbot, ErrAccount)
+	}
+	return rec, nil
 }
 
-// SetBYOK switches the use of owner keys on or off.
-func (o *Owner) SetBYOK(ctx context.Context, chatbot string, on bool, account string) error {
-	return errNotBuilt
+// nextVersion is above the last one, and above those of earlier lives of an
+// item that somebody removed by hand together with its version.
+func (o *Owner) nextVersion(last int64) int64 { return max(last+1, o.now().UnixMilli()) }
+
+func (o *Owner) putKey(ctx context.Context, chatbot string, k, old *KeyRecord) error {
+	var was int64
+	if old != nil {
+		was = old.Version
+	}
+	k.Version, k.UpdatedAt = o.nextVersion(was), o.now()
+	return o.b.Store.PutKey(ctx, chatbot, k, was)
 }
 
-// SetBYOI stores the owner's own endpoint.
-func (o *Owner) SetBYOI(ctx context.Context, chatbot, url, authHeader string, key Secret, account string) error {
-	return errNotBuilt
+func (o *Owner) putSettings(ctx context.Context, chatbot string, s *Settings, was int64) error {
+	s.Version, s.UpdatedAt = o.nextVersion(was), o.now()
+	return o.b.Store.PutSettings(ctx, chatbot, s, was)
 }
 
-// ClearBYOI removes it.
-func (o *Owner) ClearBYOI(ctx context.Context, chatbot, account string) error { return errNotBuilt }
+func checkNames(chatbot, account string, slug provider.Slug) error {
+	if err := checkChatbot(chatbot, account); err != nil {
+		return err
+	}
+	if _, ok := provider.Lookup(slug); !ok {
+		return fmt.Errorf("%w: provider %.40q is not known", ErrInvalid, slug)
+	}
+	return nil
+}
+
+func checkChatbot(chatbot, account string) error {
+	err := checkID("chatbot", chatbot)
+	if account != "" {
+		err = errors.Join(err, checkID("account", account))
+	}
+	return err
+}
