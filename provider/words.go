@@ -85,7 +85,8 @@ func tidyWords(text string, secrets []string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	// Removing secrets takes time, and no more than this can be left of it: a
 	// part that this cut makes too short to be found is shorter than 8.
-	text = redact(text[:min(len(text), 16*maxWords)], secrets)
+	text = strings.ToValidUTF8(text[:min(len(text), 16*maxWords)], "")
+	text = redact(text, secrets)
 	if utf8.RuneCountInString(text) <= maxWords {
 		return text
 	}
