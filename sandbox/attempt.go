@@ -19,8 +19,7 @@ type try struct {
 
 // modelTries are the attempts for one model, in order.
 type modelTries struct {
-	model     string // as asked for
-	canonical string
+	canonical string // model id in creator/model form
 	tries     []try
 	done      []Attempt // what came of them
 }
@@ -67,20 +66,30 @@ func (g *Gateway) order(hosts []host, o *options) []try {
 		return tries
 	}
 	for _, h := range hosts {
-		if g.config.SystemProviders != nil && !slices.Contains(g.config.SystemProviders, h.slug) {
-			continue
-		}
 		if o.noTraining && h.slug == "deepseek" { // not on the platform's no-training list
 			continue
 		}
-		tries = append(tries, try{h, System, credential{}, g.config.Timeout})
+		if g.system(h.slug) {
+			tries = append(tries, try{h, System, credential{}, g.config.Timeout})
+		}
 	}
 	return tries
 }
 
-// plan resolves the models of a call and orders their attempts.
-func (g *Gateway) plan(asked string, fallbacks []string, o *options) (*outcome, *apiError) {
-	models := append([]string{asked}, fallbacks...)
+// system reports whether the platform has a credential for the provider.
+func (g *Gateway) system(slug string) bool {
+	return g.config.SystemProviders == nil || slices.Contains(g.config.SystemProviders, slug)
+}
+
+// plan resolves the models of a call, the fallbacks after the one asked for,
+// and orders their attempts.
+func (g *Gateway) plan(asked string, o *options) (*outcome, *apiError) {
+	models := []string{asked}
+	for _, m := range o.models {
+		if m != asked {
+			models = append(models, m)
+		}
+	}
 	if name, ok := strings.CutPrefix(asked, "vmc/"); ok {
 		v, ok := g.config.VirtualModels[name]
 		if !ok {
@@ -96,7 +105,7 @@ func (g *Gateway) plan(asked string, fallbacks []string, o *options) (*outcome, 
 			continue
 		}
 		canonical, hosts := resolve(m)
-		mt := modelTries{model: m, canonical: canonical, tries: g.order(hosts, o)}
+		mt := modelTries{canonical: canonical, tries: g.order(hosts, o)}
 		if out.model == "" {
 			out.model, out.hosts = canonical, hosts
 		}

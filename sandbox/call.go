@@ -2,13 +2,13 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
 	"mime"
 	"mime/multipart"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 )
@@ -50,9 +50,6 @@ func (c *call) judge() *apiError {
 		return c.route.serve(c)
 	}
 	c.model, c.stream = c.route.model(c), c.streaming()
-	if c.model == "" && c.route.surface == "chat" { // "models" alone is accepted there
-		c.model = c.fallbacks()[0]
-	}
 	if c.model == "" {
 		return badRequest("the request names no model")
 	}
@@ -134,16 +131,6 @@ func (c *call) streaming() bool {
 	return false
 }
 
-// fallbacks are the root models of chat completions; one empty name if none.
-func (c *call) fallbacks() []string {
-	var errs []error
-	list := stringList(c.doc, "models", &errs)
-	if c.route.surface != "chat" || len(list) == 0 {
-		return []string{""}
-	}
-	return list
-}
-
 // pay finds who serves a model and whose credential pays. The error has the
 // attempts in it where there were any.
 func (c *call) pay(model string, doc object) (*outcome, *apiError) {
@@ -151,13 +138,19 @@ func (c *call) pay(model string, doc object) (*outcome, *apiError) {
 	if err != nil {
 		return nil, badRequest(err.Error())
 	}
-	fallbacks := slices.DeleteFunc(append(c.fallbacks(), o.models...), func(m string) bool { return m == "" || m == model })
+	if c.route.surface == "chat" { // its fallbacks may stand at the root as well
+		var errs []error
+		o.models = append(stringList(doc, "models", &errs), o.models...)
+		if len(errs) > 0 {
+			return nil, badRequest(errs[0].Error())
+		}
+	}
 	var out *outcome
 	var e *apiError
 	if c.g.config.HeaderGateway != "" {
 		out, e = c.planHeader(model)
 	} else {
-		out, e = c.g.plan(model, fallbacks, &o)
+		out, e = c.g.plan(model, &o)
 	}
 	if e != nil {
 		return nil, e
@@ -165,7 +158,7 @@ func (c *call) pay(model string, doc object) (*outcome, *apiError) {
 	out.id = c.id
 	echo := 0
 	if c.fault.Kind == FaultEchoKey {
-		echo = max(c.fault.Status, http.StatusUnauthorized)
+		echo = cmp.Or(c.fault.Status, http.StatusUnauthorized)
 	}
 	if err := c.g.run(c.ctx(), out, echo); err != nil {
 		c.out = out
@@ -187,24 +180,27 @@ func (c *call) pay(model string, doc object) (*outcome, *apiError) {
 // provider's own header: while one is there nothing else is tried, even when
 // it is wrong; without one the platform pays.
 func (c *call) planHeader(model string) (*outcome, *apiError) {
-	out, e := c.g.plan(model, nil, &options{})
-	if e != nil {
-		return nil, e
+	if strings.Contains(model, unknownModel) {
+		return nil, modelNotFound(model)
 	}
-	h := out.hosts[0]
+	canonical, hosts := resolve(model)
 	if slug := c.r.Header.Get("X-Portkey-Provider"); slug != "" {
-		h = host{slug, slug}
+		hosts = []host{{slug, slug}}
 	}
-	t := try{host: h, paid: System, timeout: c.g.config.Timeout}
+	t := try{host: hosts[0], paid: System, timeout: c.g.config.Timeout}
 	for _, name := range []string{"X-Api-Key", "X-Goog-Api-Key", "Api-Key", "Authorization"} {
 		if key := bearer(c.r.Header.Get(name)); key != "" && !strings.EqualFold(name, c.g.config.HeaderGateway) {
 			t.paid, t.key.secret = BYOK, key
 			break
 		}
 	}
-	out.models = out.models[:1]
-	out.models[0].tries = []try{t}
-	return out, nil
+	if t.paid == System && !c.g.system(t.slug) {
+		return nil, noProviders(model, nil)
+	}
+	return &outcome{
+		asked: model, model: canonical, hosts: hosts, paid: None, started: time.Now(),
+		models: []modelTries{{canonical: canonical, tries: []try{t}}},
+	}, nil
 }
 
 // statusClientLeft marks in the ledger a call whose client did not wait. It is

@@ -83,6 +83,9 @@ func serveAIEmbedding(c *call) *apiError {
 // ranking scores documents by place: a stand-in has no opinion.
 func ranking(c *call, top, score string) []object {
 	documents, _ := c.doc["documents"].([]any)
+	if o, ok := c.doc["documents"].(object); ok { // the AI SDK: {"type":"text","values":[...]}
+		documents, _ = o["values"].([]any)
+	}
 	n := len(documents)
 	if limit, ok := c.doc[top].(float64); ok && limit >= 0 {
 		n = min(n, int(limit))

@@ -26,6 +26,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -84,6 +85,10 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.fault = g.config.Fault(r, seq)
 	}
 	found := c.find()
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		c.fail(refuse(http.StatusRequestEntityTooLarge, "invalid_request_error", "the request body is too large"))
+		return
+	}
 	if err != nil {
 		c.fail(badRequest("the request body could not be read"))
 		return

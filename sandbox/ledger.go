@@ -15,7 +15,8 @@ const (
 	None   Credential = "none"   // nobody: the call failed or costs nothing
 )
 
-// Entry is one request (of a batch, one item) in the ledger. It holds no key.
+// Entry is one request (of a batch, one item) in the ledger, refused or not;
+// only those that a fault swallowed whole are missing. It holds no key.
 type Entry struct {
 	Seq        int        `json:"seq"` // of the request, from 1
 	ID         string     `json:"id"`  // the generation id in the reply
