@@ -265,7 +265,7 @@ func misspelt(environ, known []string) []Problem {
 func (ld *loaded) locate(found, known []Problem) []Problem {
 	var out []Problem
 	for _, p := range found {
-		if !slices.ContainsFunc(known, func(k Problem) bool { return follows(p.Path, k.Path) }) {
+		if !slices.ContainsFunc(known, func(k Problem) bool { return follows(p.Path, k.Path) || p.because != "" && p.because == k.Path }) {
 			out = append(out, ld.place(p))
 		}
 	}

@@ -21,6 +21,9 @@ type Problem struct {
 	Line  int    `json:"line,omitempty"`
 	Wrong string `json:"problem"`
 	Fix   string `json:"fix,omitempty"`
+	// because names another path: if that one is wrong, this problem may only
+	// follow from it and is not told.
+	because string
 }
 
 // String is one line: source:line: path: what is wrong; what to do.

@@ -13,6 +13,30 @@ const (
 	groupTry   = "try"
 )
 
+// usageTemplate shows commands by group, and flags last.
+const usageTemplate = `Usage:
+  {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND [flags]{{else}}{{.UseLine}}{{end}}
+{{- range .Groups}}{{$group := .}}
+
+{{.Title}}{{range $.Commands}}{{if and .IsAvailableCommand (eq .GroupID $group.ID)}}
+  {{rpad .Name 10}} {{.Short}}{{end}}{{end}}{{end}}
+{{- if and .HasAvailableSubCommands (not .Groups)}}
+
+Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name 10}} {{.Short}}{{end}}{{end}}{{end}}
+{{- if .HasExample}}
+
+Examples:
+{{.Example}}{{end}}
+{{- if .HasAvailableFlags}}
+
+Flags:
+{{.Flags.FlagUsages | trimTrailingWhitespaces}}{{end}}
+{{- if .HasAvailableSubCommands}}
+
+{{.CommandPath}} COMMAND --help says more about a command.{{end}}
+`
+
 // command builds the tree of commands. Every call makes a new one: cobra keeps
 // the values of flags in it.
 func (a *app) command() *cobra.Command {
@@ -54,8 +78,8 @@ provider, and hands it to the gateway with the request.`,
 	}
 	add(groupServe, a.serveCommand(), a.checkCommand(), a.tokenCommand())
 	add(groupOwner, a.keysCommand(), a.byokCommand(), a.byoiCommand())
-	add(groupTry, a.detectCommand())
-	// newDemoCmd and newSandboxCmd are added here, in the group groupTry.
+	add(groupTry, a.demoCommand(), a.detectCommand(), a.sandboxCommand())
+	root.SetUsageTemplate(usageTemplate)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

@@ -179,21 +179,24 @@ const maxTTL = 5 * time.Minute
 
 func (c *checker) cache(k *Cache) {
 	if k.TTL > maxTTL {
-		c.bad("cache.ttl", fmt.Sprintf("%v is too long: owners are promised that a removed key is out of use within %v", k.TTL, maxTTL), "write 5m or less")
+		c.bad("cache.ttl", fmt.Sprintf("%v is too long: owners are promised that a removed key is out of use within %v", brief(k.TTL), brief(maxTTL)), "write 5m or less")
 	} else {
 		c.within("cache.ttl", k.TTL, time.Second, maxTTL)
 	}
-	if k.StaleLimit < k.TTL {
-		c.bad("cache.stale_limit", fmt.Sprintf("%v is less than cache.ttl (%v)", k.StaleLimit, k.TTL), "write cache.ttl or more")
-	} else {
-		c.within("cache.stale_limit", k.StaleLimit, 0, 24*time.Hour)
-	}
-	if k.Recheck < k.TTL {
-		c.bad("cache.recheck", fmt.Sprintf("%v is less than cache.ttl (%v)", k.Recheck, k.TTL), "write cache.ttl or more")
-	}
+	c.atLeastTTL("cache.stale_limit", k.StaleLimit, k.TTL)
+	c.atLeastTTL("cache.recheck", k.Recheck, k.TTL)
 	if k.MaxChatbots < 1 || k.MaxChatbots > 10_000_000 {
 		c.bad("cache.max_chatbots", fmt.Sprintf("%d is out of range", k.MaxChatbots), "write 1 to 10000000")
 	}
+}
+
+func (c *checker) atLeastTTL(at string, d, ttl time.Duration) {
+	if d >= ttl {
+		c.within(at, d, 0, 24*time.Hour)
+		return
+	}
+	c.bad(at, fmt.Sprintf("%v is less than cache.ttl (%v)", brief(d), brief(ttl)), "write that or more")
+	c.problems[len(c.problems)-1].because = "cache.ttl"
 }
 
 func (c *checker) sizes(l *Limits) {
@@ -222,7 +225,7 @@ func (c *checker) timeouts(t *Timeouts) {
 
 func (c *checker) within(at string, d, low, high time.Duration) {
 	if d < low || d > high {
-		c.bad(at, fmt.Sprintf("%v is out of range", d), fmt.Sprintf("write %v to %v", brief(low), brief(high)))
+		c.bad(at, brief(d)+" is out of range", fmt.Sprintf("write %v to %v", brief(low), brief(high)))
 	}
 }
 
