@@ -1,16 +1,245 @@
 package wire
 
 import (
+	"crypto/tls"
+	"errors"
+	"io"
 	"net"
+	"os"
+	"syscall"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
 
-// Conn is a client's connection.
-type Conn struct{ net.Conn }
+// Conn is a client's connection. It remembers that the client's input has
+// ended, which is what tells a complete upload from a cut one (see Upload);
+// its deadlines are lazy; and it can hold a small write back until the next one
+// so that both leave in one system call.
+//
+// Like the connection under a fasthttp server it belongs to one goroutine.
+// Only Close and Gone may be called from others.
+type Conn struct {
+	sock sock
+	tls  *tls.Conn // nil for plaintext
+
+	ended    bool          // end of input was handed to the reader
+	bodyIdle time.Duration // >0: each read may take that long
+
+	writeWait time.Duration // >0: each write may stand still that long
+
+	holdNext bool   // the next Write is held
+	held     []byte // bytes taken but not yet written
+	pieces   [2][]byte
+	bufs     net.Buffers
+}
 
 // ClientConn returns the Conn under ctx, nil if the listener was not wrapped.
 func ClientConn(ctx *fasthttp.RequestCtx) *Conn {
 	c, _ := ctx.Conn().(*Conn)
 	return c
 }
+
+// newConn wraps an accepted connection; cfg is nil for plaintext.
+func newConn(nc net.Conn, cfg *tls.Config) *Conn {
+	c := new(Conn)
+	c.sock.reset(nc)
+	if cfg != nil {
+		c.tls = tls.Server(&c.sock, cfg)
+	}
+	return c
+}
+
+// Read implements net.Conn.
+func (c *Conn) Read(p []byte) (n int, err error) {
+	if c.bodyIdle > 0 {
+		if err := c.sock.readUntil(time.Now().Add(c.bodyIdle)); err != nil {
+			return 0, err
+		}
+	}
+	if c.tls != nil {
+		n, err = c.tls.Read(p)
+	} else {
+		n, err = c.sock.Read(p)
+	}
+	if err != nil && n > 0 {
+		// TLS may report the end together with the last bytes. The reader is
+		// told at its next call, so that the end counts only for those who
+		// wanted more.
+		return n, nil
+	}
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.ended = true
+	}
+	return n, err
+}
+
+// InputEnded reports whether a reader was told that no more bytes come.
+func (c *Conn) InputEnded() bool { return c.ended }
+
+// Gone reports, without waiting and without taking a byte, whether the client
+// has closed its connection or its sending half. Some 200 ns.
+func (c *Conn) Gone() bool { return c.sock.peek() == ended }
+
+// begin sets the limits of one request: each read of its body may take idle,
+// until the server sets the next deadline itself, and each write may stand
+// still for write.
+func (c *Conn) begin(idle, write time.Duration) { c.bodyIdle, c.writeWait = idle, write }
+
+// hold keeps the bytes of the next Write back until the one after it, or
+// until release.
+func (c *Conn) hold() { c.holdNext = true }
+
+// release writes what is held.
+func (c *Conn) release() error {
+	c.holdNext = false
+	if len(c.held) == 0 {
+		return nil
+	}
+	err := c.write(c.held)
+	c.held = c.held[:0]
+	return err
+}
+
+// maxHeld bounds what a connection keeps; more is written at once.
+const maxHeld = 16 << 10
+
+// Write implements net.Conn.
+func (c *Conn) Write(p []byte) (int, error) {
+	hold := c.holdNext
+	c.holdNext = false
+	if hold && len(c.held)+len(p) <= maxHeld {
+		c.held = append(c.held, p...)
+		return len(p), nil
+	}
+	if len(c.held) == 0 {
+		if err := c.write(p); err != nil {
+			return 0, err
+		}
+		return len(p), nil
+	}
+	if err := c.writeTwo(c.held, p); err != nil {
+		return 0, err
+	}
+	c.held = c.held[:0]
+	return len(p), nil
+}
+
+func (c *Conn) write(p []byte) (err error) {
+	if err := c.limitWrite(); err != nil {
+		return err
+	}
+	if c.tls != nil {
+		_, err = c.tls.Write(p)
+	} else {
+		_, err = c.sock.Write(p)
+	}
+	return err
+}
+
+// limitWrite bounds how long the client may take no byte: a reader that has
+// stalled must not hold an upstream connection for ever.
+func (c *Conn) limitWrite() error {
+	if c.writeWait <= 0 {
+		return nil
+	}
+	return c.sock.writeWithin(c.writeWait)
+}
+
+func (c *Conn) writeTwo(a, b []byte) error {
+	if c.tls != nil || len(b) <= 512 {
+		// One record, or one copy that costs less than a second iovec.
+		if len(a)+len(b) <= maxHeld {
+			c.held = append(a, b...)
+			return c.write(c.held)
+		}
+		if err := c.write(a); err != nil {
+			return err
+		}
+		return c.write(b)
+	}
+	if err := c.limitWrite(); err != nil {
+		return err
+	}
+	c.pieces[0], c.pieces[1] = a, b
+	c.bufs = c.pieces[:]
+	_, err := c.sock.writev(&c.bufs)
+	c.bufs, c.pieces[0], c.pieces[1] = nil, nil, nil
+	return err
+}
+
+// ReadFrom writes a body whose length is known, each piece as soon as it is
+// there. bufio.Writer hands over to it when its buffer is empty; without it
+// the first byte of a slow body would reach the client only when a buffer is
+// full.
+func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
+	if lr, ok := r.(*io.LimitedReader); ok {
+		if b, ok := lr.R.(*bodyReader); ok {
+			n, err := b.body.writeBounded(c, lr.N)
+			lr.N -= n
+			return n, err
+		}
+	}
+	return io.Copy(writerOnly{c}, r)
+}
+
+// writerOnly hides ReadFrom, which would call itself.
+type writerOnly struct{ io.Writer }
+
+// Close closes the connection. What is held is not written: a reply that got
+// here without release was broken off.
+func (c *Conn) Close() error {
+	if c.tls != nil {
+		return c.tls.Close()
+	}
+	return c.sock.Close()
+}
+
+// abort closes the connection with a reset where it can: for an HTTP/1.0
+// client a plain close would be the proper end of a body.
+func (c *Conn) abort() {
+	if tc, ok := c.sock.nc.(*net.TCPConn); ok {
+		_ = tc.SetLinger(0)
+	}
+	_ = c.sock.Close()
+}
+
+// TLSState returns the state of the client's TLS connection, nil for
+// plaintext.
+func (c *Conn) TLSState() *tls.ConnectionState {
+	if c.tls == nil {
+		return nil
+	}
+	st := c.tls.ConnectionState()
+	return &st
+}
+
+// SyscallConn gives access to the file descriptor.
+func (c *Conn) SyscallConn() (syscall.RawConn, error) {
+	if c.sock.rc == nil {
+		return nil, errors.ErrUnsupported
+	}
+	return c.sock.rc, nil
+}
+
+// SetDeadline implements net.Conn.
+func (c *Conn) SetDeadline(t time.Time) error {
+	c.bodyIdle = 0
+	return c.sock.SetDeadline(t)
+}
+
+// SetReadDeadline implements net.Conn. It ends the per-read limits of
+// begin.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.bodyIdle = 0
+	return c.sock.readUntil(t)
+}
+
+// SetWriteDeadline implements net.Conn.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.sock.writeUntil(t) }
+
+// LocalAddr implements net.Conn.
+func (c *Conn) LocalAddr() net.Addr { return c.sock.LocalAddr() }
+
+// RemoteAddr implements net.Conn.
+func (c *Conn) RemoteAddr() net.Addr { return c.sock.RemoteAddr() }

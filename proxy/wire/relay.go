@@ -1,9 +1,175 @@
 package wire
 
-import "github.com/valyala/fasthttp"
+import (
+	"bufio"
+	"bytes"
+	"net"
+	"strconv"
+	"sync"
 
-// Relay makes rep the answer to ctx. Call it before setting own reply headers:
-// it replaces the header that ctx has. tap, if not nil, sees every body byte
-// (decoded from chunks) before it is written; it must not keep or change p.
-// Relay takes over rep.Body and closes it after the handler has returned.
-func Relay(ctx *fasthttp.RequestCtx, rep *Reply, tap func(p []byte)) {}
+	"github.com/valyala/fasthttp"
+)
+
+// Relay makes rep the answer to ctx: status and header lines as they came,
+// less those that concern the upstream's connection only, and the body as a
+// stream. It returns an error, and closes the body, only if the head cannot be
+// carried over; ctx can then still be given another answer.
+//
+// Call it before setting own reply headers: it replaces the header that ctx
+// has. tap, if not nil, sees every body byte, freed from the chunked coding,
+// before it is written; it must not keep or change p.
+//
+// Relay takes over rep.Body and closes it after the handler has returned, when
+// the client has the last byte or has left. Whatever is read from the upstream
+// is written to the client before the next wait. A known length stays known. A
+// body that is cut ends the client's connection without a terminal chunk.
+// Trailers are dropped.
+//
+// What fasthttp's server does not keep: the casing of Server, Content-Type,
+// Content-Encoding, Content-Length and Set-Cookie, which it writes in its own
+// spelling and place. Values, repetition and all other lines stay.
+func Relay(ctx *fasthttp.RequestCtx, rep *Reply, tap func(p []byte)) error {
+	h := &ctx.Response.Header
+	if err := carryHead(h, rep); err != nil {
+		if rep.Body != nil {
+			_ = rep.Body.Close()
+		}
+		ctx.Response.Reset()
+		return &Error{Kind: BrokeOff, Written: true, Err: errBadReplyHead}
+	}
+	// "Connection: close" between the upstream and us is not the client's.
+	h.ResetConnectionClose()
+	h.SetNoDefaultContentType(true)
+	b := rep.Body
+	if b == nil {
+		return nil
+	}
+	b.tap, b.client = tap, ClientConn(ctx)
+	if b.framing != fixedLength && !ctx.Request.Header.IsHTTP11() {
+		relayUntilClose(ctx, b)
+		return nil
+	}
+	size := -1
+	if b.framing == fixedLength {
+		size = int(b.left)
+	}
+	ctx.Response.SetBodyStream(b, size)
+	// With body bytes at hand the head leaves with them. Else it leaves now:
+	// the client of a stream wants to know that it has begun.
+	switch {
+	case size < 0:
+		ctx.Response.ImmediateHeaderFlush = b.buffered() == 0
+	case !b.whole():
+		// The head must have left the server's buffer for Conn.ReadFrom to
+		// take over; Conn keeps it until the first piece.
+		ctx.Response.ImmediateHeaderFlush = true
+		if b.client != nil {
+			b.client.hold()
+		}
+	}
+	return nil
+}
+
+// headCarrier feeds header lines to fasthttp's parser. Adding lines one by one
+// would cost more, and could not carry Date at all.
+type headCarrier struct {
+	lines []byte
+	src   bytes.Reader
+	br    *bufio.Reader
+}
+
+const carrierSize = 16 << 10
+
+var carriers = sync.Pool{New: func() any {
+	c := new(headCarrier)
+	c.br = bufio.NewReaderSize(&c.src, carrierSize)
+	return c
+}}
+
+// carryHead sets h to the status and the end-to-end lines of rep.
+func carryHead(h *fasthttp.ResponseHeader, rep *Reply) error {
+	c := carriers.Get().(*headCarrier)
+	defer carriers.Put(c)
+	c.lines = appendReplyHead(c.lines[:0], rep)
+	c.src.Reset(c.lines)
+	br := c.br
+	if len(c.lines) >= carrierSize {
+		br = bufio.NewReaderSize(&c.src, len(c.lines)+1)
+		c.lines = nil
+	} else {
+		br.Reset(&c.src)
+	}
+	return h.Read(br)
+}
+
+// appendReplyHead appends a head without hop-by-hop lines and without framing,
+// which fasthttp's server writes itself. For a reply without a body, such as
+// one to HEAD, Content-Length is a statement about the resource and stays.
+func appendReplyHead(dst []byte, rep *Reply) []byte {
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(rep.Status), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, rep.Header.reason...)
+	dst = append(dst, crlf...)
+	raw := rep.Header.raw
+	listed := connectionLines(raw)
+	lengthDone := rep.Body != nil
+	for rest := raw; ; {
+		line, name, _, next := nextLine(rest)
+		if len(name) == 0 {
+			return append(dst, crlf...)
+		}
+		rest = next
+		if fold(name, "content-length") {
+			if !lengthDone {
+				dst = append(dst, line...)
+				lengthDone = true
+			}
+			continue
+		}
+		if replyHop(name) || listed > 0 && connectionNames(raw, name) {
+			continue
+		}
+		dst = append(dst, line...)
+	}
+}
+
+// replyHop reports the names that concern the upstream's connection only
+// (RFC 9110 section 7.6.1). Trailer goes with the trailers.
+func replyHop(name []byte) bool {
+	switch name[0] | 0x20 {
+	case 'c':
+		return fold(name, "connection")
+	case 'k':
+		return fold(name, "keep-alive")
+	case 'p':
+		return fold(name, "proxy-connection") || fold(name, "proxy-authenticate") || fold(name, "proxy-authorization")
+	case 't':
+		return fold(name, "te") || fold(name, "trailer") || fold(name, "transfer-encoding")
+	case 'u':
+		return fold(name, "upgrade")
+	}
+	return false
+}
+
+// relayUntilClose answers an HTTP/1.0 client with a body of unknown length,
+// which only the close can end. fasthttp's server would send chunks, so the
+// connection is taken from it. nginx speaks HTTP/1.0 to its upstreams unless
+// told otherwise, so this is not a museum piece.
+func relayUntilClose(ctx *fasthttp.RequestCtx, b *Body) {
+	ctx.Response.Header.SetContentLength(-2)
+	ctx.Response.Header.SetConnectionClose()
+	ctx.HijackSetNoResponse(true)
+	ctx.Hijack(func(c net.Conn) {
+		// The header is read only now: the handler may have added lines.
+		_, err := c.Write(ctx.Response.Header.Header())
+		if err == nil {
+			_, err = b.WriteTo(c)
+		}
+		client := b.client
+		_ = b.Close()
+		if err != nil && client != nil {
+			client.abort()
+		}
+	})
+}

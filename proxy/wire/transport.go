@@ -3,8 +3,10 @@ package wire
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -66,24 +68,126 @@ type Stats struct {
 
 // Transport sends requests to one upstream. It is safe for concurrent use.
 type Transport struct {
-	cfg Config
+	cfg   Config
+	idle  pool
+	watch watcher
+
+	life context.Context // ended by Close: no dial outlives the transport
+	end  context.CancelFunc
+
+	count struct {
+		dials, dialErrors, reuses, stale, resent, truncated, open atomic.Int64
+	}
 }
 
 // NewTransport checks the config. It opens no connection.
-func NewTransport(cfg Config) (*Transport, error) { return &Transport{cfg: cfg}, nil }
-
-// Do sends req, at most once, and reads the head of the reply into rep. The
-// error is always an *Error. client, which may be nil, is the downstream
-// connection; it is watched while the reply is awaited.
-func (t *Transport) Do(req *Request, rep *Reply, client *Conn) error {
-	return &Error{Kind: Unreachable}
+func NewTransport(cfg Config) (*Transport, error) {
+	if err := cfg.defaults(); err != nil {
+		return nil, err
+	}
+	t := &Transport{cfg: cfg}
+	t.life, t.end = context.WithCancel(context.Background())
+	return t, nil
 }
 
-// Close closes idle connections; busy ones close when their reply ends.
-func (t *Transport) Close() error { return nil }
+// Do sends req, at most once, and reads the head of the reply into rep. The
+// error is always an *Error; rep has no Body then. client, which may be nil, is
+// the downstream connection; it is watched from the last byte sent until the
+// reply's body is closed.
+//
+// On success rep.Body, if not nil, must be closed.
+func (t *Transport) Do(req *Request, rep *Reply, client *Conn) error {
+	if !req.valid() {
+		return &Error{Kind: BadRequest, Err: errLengths}
+	}
+	for {
+		c, err := t.connection()
+		if err != nil {
+			return err
+		}
+		served := c.served
+		failure := c.roundTrip(req, rep, client)
+		if failure == nil {
+			return nil
+		}
+		// The one case in which a request is sent again: a connection that had
+		// served before took not one byte of it. A stream is untouched then,
+		// it comes after the head. Each turn uses up one idle connection, so
+		// the loop ends.
+		if failure.Written || !served || failure.Kind != BrokeOff {
+			return failure
+		}
+		t.count.resent.Add(1)
+	}
+}
+
+var errLengths = errors.New("Length does not fit the body, or Head is empty")
+
+// valid catches a caller's mistake before it becomes a desynchronised
+// connection.
+func (r *Request) valid() bool {
+	var n int64
+	for _, p := range r.Body {
+		n += int64(len(p))
+	}
+	switch {
+	case len(r.Head) == 0 || r.NoBody && r.Length != 0:
+		return false
+	case r.Length < 0:
+		return r.Length == -1
+	case r.Stream == nil:
+		return n == r.Length
+	}
+	return n <= r.Length
+}
+
+// connection returns an idle connection that passes its probe, else a new one.
+func (t *Transport) connection() (*upConn, error) {
+	now := time.Now()
+	for c := t.idle.take(); c != nil; c = t.idle.take() {
+		if c.usable(now) {
+			t.count.reuses.Add(1)
+			return c, nil
+		}
+		t.count.stale.Add(1)
+		c.close()
+	}
+	if t.count.open.Add(1) > int64(t.cfg.MaxConns) {
+		t.count.open.Add(-1)
+		return nil, &Error{Kind: Overloaded}
+	}
+	c, err := t.dial()
+	if err != nil {
+		t.count.open.Add(-1)
+		if t.life.Err() != nil {
+			err = errClosed
+		}
+		return nil, &Error{Kind: Unreachable, Err: err}
+	}
+	return c, nil
+}
+
+// Close closes idle connections and ends dials; busy connections close when
+// their reply ends.
+func (t *Transport) Close() error {
+	t.end()
+	t.idle.drain(true)
+	return nil
+}
 
 // CloseIdle closes the idle connections, for example after a config change.
-func (t *Transport) CloseIdle() {}
+func (t *Transport) CloseIdle() { t.idle.drain(false) }
 
 // Stats returns the counters.
-func (t *Transport) Stats() (s Stats) { return s }
+func (t *Transport) Stats() Stats {
+	return Stats{
+		Dials:      t.count.dials.Load(),
+		DialErrors: t.count.dialErrors.Load(),
+		Reuses:     t.count.reuses.Load(),
+		Stale:      t.count.stale.Load(),
+		Resent:     t.count.resent.Load(),
+		Truncated:  t.count.truncated.Load(),
+		Open:       t.count.open.Load(),
+		Idle:       int64(t.idle.len()),
+	}
+}

@@ -1,0 +1,113 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"time"
+)
+
+// defaults fills in cfg and checks it.
+func (cfg *Config) defaults() error {
+	for _, d := range []struct {
+		v   *time.Duration
+		def time.Duration
+	}{
+		{&cfg.Dial, 5 * time.Second}, {&cfg.Write, 30 * time.Second},
+		{&cfg.HeaderWait, 10 * time.Minute}, {&cfg.Idle, 5 * time.Minute},
+		{&cfg.MaxIdle, time.Minute}, {&cfg.MaxAge, 3 * time.Minute},
+	} {
+		if *d.v < 0 {
+			return errors.New("upstream: a duration is negative")
+		}
+		if *d.v == 0 {
+			*d.v = d.def
+		}
+	}
+	if cfg.MaxConns <= 0 {
+		cfg.MaxConns = 20000
+	}
+	if cfg.MaxReplyHead <= 0 {
+		cfg.MaxReplyHead = 64 << 10
+	}
+	if cfg.Dialer == nil {
+		// Both address families, raced (RFC 8305). The look-up is made anew for
+		// each connection; MaxAge bounds how long an old answer is in use.
+		cfg.Dialer = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
+	}
+	return cfg.endpoint()
+}
+
+// endpoint splits Address and prepares TLS.
+func (cfg *Config) endpoint() error {
+	if path, ok := strings.CutPrefix(cfg.Address, "unix:"); ok {
+		if path == "" {
+			return errors.New("upstream address: unix: without a path")
+		}
+	} else if host, port, err := net.SplitHostPort(cfg.Address); err != nil || host == "" || port == "" {
+		return fmt.Errorf("upstream address %q: want host:port or unix:/path", cfg.Address)
+	} else if cfg.ServerName == "" {
+		cfg.ServerName = host
+	}
+	if cfg.TLS == nil {
+		return nil
+	}
+	c := cfg.TLS.Clone()
+	if c.ServerName == "" {
+		c.ServerName = cfg.ServerName
+	}
+	if c.ServerName == "" {
+		return errors.New("upstream TLS: a server name is needed with a unix socket")
+	}
+	c.MinVersion = max(c.MinVersion, tls.VersionTLS12)
+	c.NextProtos = []string{"http/1.1"}
+	if c.ClientSessionCache == nil {
+		c.ClientSessionCache = tls.NewLRUClientSessionCache(64)
+	}
+	cfg.TLS = c
+	return nil
+}
+
+// dial opens a connection and, if configured, completes the TLS handshake: a
+// handshake left to the first write would run without a limit of its own.
+func (t *Transport) dial() (*upConn, error) {
+	ctx, cancel := context.WithTimeout(t.life, t.cfg.Dial)
+	defer cancel()
+	network, address := "tcp", t.cfg.Address
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		network, address = "unix", path
+	}
+	t.count.dials.Add(1)
+	nc, err := t.cfg.Dialer(ctx, network, address)
+	if err != nil {
+		t.count.dialErrors.Add(1)
+		return nil, err
+	}
+	c := &upConn{t: t, expires: time.Now().Add(t.age())}
+	c.sock.reset(nc)
+	c.nc = &c.sock
+	if t.cfg.TLS == nil {
+		return c, nil
+	}
+	tc := tls.Client(&c.sock, t.cfg.TLS)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		t.count.dialErrors.Add(1)
+		return nil, errors.Join(fmt.Errorf("TLS handshake: %w", err), nc.Close())
+	}
+	c.nc, c.overTLS = tc, true
+	return c, nil
+}
+
+// age returns how long a connection may be used: MaxAge less up to a third, so
+// that connections opened together do not all end together.
+func (t *Transport) age() time.Duration {
+	third := int64(t.cfg.MaxAge) / 3
+	if third <= 0 {
+		return t.cfg.MaxAge
+	}
+	return t.cfg.MaxAge - time.Duration(rand.Int64N(third))
+}

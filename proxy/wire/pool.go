@@ -1,0 +1,90 @@
+package wire
+
+import (
+	"sync"
+	"time"
+)
+
+// pool holds the idle connections, the last one returned on top. Handing out
+// the newest keeps the number of connections as low as the load allows, and
+// takes the one that the upstream is least likely to have closed.
+type pool struct {
+	mu     sync.Mutex
+	idle   []*upConn // oldest first
+	closed bool
+	timer  *time.Timer // runs sweep while there are idle connections
+}
+
+// take returns the newest idle connection, or nil.
+func (p *pool) take() *upConn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle)
+	if n == 0 {
+		return nil
+	}
+	c := p.idle[n-1]
+	p.idle[n-1] = nil
+	p.idle = p.idle[:n-1]
+	return c
+}
+
+// put keeps c, or reports false if the pool is closed. sweep is called once
+// every period as long as anything is kept.
+func (p *pool) put(c *upConn, period time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	p.idle = append(p.idle, c)
+	if p.timer == nil {
+		p.timer = time.AfterFunc(period, func() { p.sweep(period) })
+	}
+	return true
+}
+
+// sweep closes what has been idle for longer than period.
+func (p *pool) sweep(period time.Duration) {
+	limit := time.Now().Add(-period)
+	p.mu.Lock()
+	n := 0
+	for n < len(p.idle) && p.idle[n].idleSince.Before(limit) {
+		n++
+	}
+	old := append([]*upConn(nil), p.idle[:n]...)
+	kept := copy(p.idle, p.idle[n:])
+	clear(p.idle[kept:])
+	p.idle = p.idle[:kept]
+	if kept == 0 || p.closed {
+		p.timer = nil
+	} else {
+		p.timer.Reset(period / 2)
+	}
+	p.mu.Unlock()
+	for _, c := range old {
+		c.close()
+	}
+}
+
+// drain closes every idle connection, and with end set the pool itself.
+func (p *pool) drain(end bool) {
+	p.mu.Lock()
+	old := p.idle
+	p.idle = nil
+	p.closed = p.closed || end
+	if p.timer != nil {
+		p.timer.Stop()
+		p.timer = nil
+	}
+	p.mu.Unlock()
+	for _, c := range old {
+		c.close()
+	}
+}
+
+func (p *pool) len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.idle)
+}

@@ -1,0 +1,196 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// maxInformational bounds the 1xx replies before the real one.
+	maxInformational = 16
+	// lastWords is how long a reply is waited for after the request could not
+	// be written whole: an upstream that refuses an upload sends its reason
+	// and closes, and the reason is what the client needs.
+	lastWords = time.Second
+	// uploadApart is the size above which the reply is awaited while the body
+	// is still being written: more than the socket buffers hold for certain.
+	uploadApart = 64 << 10
+)
+
+// roundTrip sends req and reads the reply's head. On failure the connection
+// is closed.
+func (c *upConn) roundTrip(req *Request, rep *Reply, client *Conn) *Error {
+	before := c.sock.wrote
+	rep.Status, rep.Body, rep.Length = 0, nil, 0
+	rep.Header = ReplyHeader{}
+	var h replyHead
+	var sent, read error
+	c.t.watch.add(client, c)
+	if size := int64(len(req.Head)) + req.Length; req.Stream != nil || size > uploadApart {
+		sent, read = c.sendWhileListening(req, rep, &h)
+	} else if sent = c.send(req); sent == nil {
+		rep.Sent = time.Now()
+		_ = c.sock.readUntil(rep.Sent.Add(c.t.cfg.HeaderWait))
+		read = c.readHead(req, rep, &h)
+	} else if c.sock.wrote > before {
+		rep.Sent = time.Now()
+		_ = c.sock.readUntil(rep.Sent.Add(lastWords))
+		read = c.readHead(req, rep, &h)
+	}
+	written := c.sock.wrote > before
+	if read != nil || !written {
+		return c.failed(sent, read, written)
+	}
+	c.accept(rep, &h, sent == nil)
+	return nil
+}
+
+// failed closes the connection and names the failure.
+func (c *upConn) failed(sent, read error, written bool) *Error {
+	e := &Error{Kind: BrokeOff, Written: written, Err: read}
+	var upload *errUpload
+	switch {
+	case c.gone.Load():
+		e.Kind = ClientGone
+	case errors.As(sent, &upload):
+		e.Kind, e.Err = UploadBroken, upload.err
+	case sent != nil:
+		e.Err = sent
+		if errors.Is(sent, os.ErrDeadlineExceeded) {
+			e.Kind = TimedOut
+		}
+	case errors.Is(read, os.ErrDeadlineExceeded):
+		e.Kind = TimedOut
+	}
+	c.t.watch.remove(c)
+	c.close()
+	return e
+}
+
+// accept hands the reply over. whole says that the request was written whole;
+// else the connection is out of step and not used again.
+func (c *upConn) accept(rep *Reply, h *replyHead, whole bool) {
+	rep.Status = h.status
+	rep.Header = ReplyHeader{raw: h.lines, reason: h.reason}
+	rep.Length = h.length
+	c.reusable = whole && h.keepAlive
+	switch h.framing {
+	case noBody:
+		c.finish(nil)
+		return
+	case chunked, untilClose:
+		rep.Length = -1
+	}
+	rep.body.start(c, rep, h)
+	rep.Body = &rep.body
+}
+
+// sendWhileListening writes a large or streamed request while a second
+// goroutine reads the reply's head, so that an early refusal (413, 401) is
+// seen at once and not taken for a write error. The goroutine ends when the
+// head is there, with the read limit set below, or with the connection; it is
+// waited for in every case.
+func (c *upConn) sendWhileListening(req *Request, rep *Reply, h *replyHead) (sent, read error) {
+	_ = c.sock.readUntil(time.Time{})
+	var over atomic.Bool
+	done := make(chan error, 1)
+	go func() {
+		err := c.readHead(req, rep, h)
+		if err == nil && !over.Load() {
+			c.sock.cutWrites()
+		}
+		done <- err
+	}()
+	sent = c.send(req)
+	over.Store(true)
+	rep.Sent = time.Now()
+	var upload *errUpload
+	switch {
+	case sent == nil:
+		c.sock.readBy(rep.Sent.Add(c.t.cfg.HeaderWait))
+	case errors.As(sent, &upload) && len(done) == 0:
+		// The upstream must not take what it has for a request.
+		_ = c.sock.Close()
+	default:
+		c.sock.readBy(rep.Sent.Add(lastWords))
+	}
+	read = <-done
+	c.sock.readOwned()
+	if sent == nil {
+		c.sock.uncut()
+	}
+	return sent, read
+}
+
+// readHead reads up to the end of the head of the final reply and parses it.
+// The head is copied into rep: the buffer goes on with the body.
+func (c *upConn) readHead(req *Request, rep *Reply, h *replyHead) error {
+	for range maxInformational {
+		rep.FirstByte = time.Time{}
+		n, err := c.headEnd(rep)
+		if err != nil {
+			return err
+		}
+		if n > c.t.cfg.MaxReplyHead {
+			return errHeadTooLarge
+		}
+		if rep.FirstByte.IsZero() {
+			rep.FirstByte = time.Now() // came together with a 1xx
+		}
+		rep.head = append(rep.head[:0], c.in.unread()[:n]...)
+		c.in.r += n
+		head, ok := parseReplyHead(rep.head, req.Method == "HEAD")
+		// 101 answers an Upgrade that was never sent.
+		if !ok || head.status == 101 {
+			return errBadReplyHead
+		}
+		if head.status >= 200 {
+			*h = head
+			return nil
+		}
+	}
+	return errInformational
+}
+
+// headEnd waits until the buffer holds a head and returns its length. A line
+// that ends in LF alone is found at once, not after HeaderWait.
+func (c *upConn) headEnd(rep *Reply) (int, error) {
+	line, scanned := 0, 0 // offsets of the current line and of what was searched
+	for {
+		b := c.in.unread()
+		for {
+			i := bytes.IndexByte(b[scanned:], '\n')
+			if i < 0 {
+				scanned = len(b)
+				break
+			}
+			i += scanned
+			if i == 0 || b[i-1] != '\r' || line == 0 && i == 1 {
+				return 0, errBadReplyHead
+			}
+			if i == line+1 {
+				return i + 1, nil
+			}
+			line, scanned = i+1, i+1
+		}
+		if k := min(len(b), len("HTTP/1.")); string(b[:k]) != "HTTP/1."[:k] {
+			return 0, errBadReplyHead
+		}
+		if len(b) >= c.t.cfg.MaxReplyHead {
+			return 0, errHeadTooLarge
+		}
+		if err := c.in.fill(c.nc, max(c.t.cfg.MaxReplyHead, smallBuf)); err != nil {
+			if err == io.EOF && len(b) > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return 0, err
+		}
+		if rep.FirstByte.IsZero() {
+			rep.FirstByte = time.Now()
+		}
+	}
+}

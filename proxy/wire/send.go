@@ -1,0 +1,184 @@
+package wire
+
+import (
+	"io"
+	"strconv"
+	"sync"
+)
+
+// errUpload wraps what the client's side of an upload failed with, to tell it
+// from what the upstream's side fails with.
+type errUpload struct{ err error }
+
+func (e *errUpload) Error() string { return e.err.Error() }
+func (e *errUpload) Unwrap() error { return e.err }
+
+const crlf = "\r\n"
+
+// maxJoined is the size up to which head and body are copied into one buffer
+// over TLS, where each write is a record of its own.
+const maxJoined = 16 << 10
+
+// send writes the whole request. The limit is Config.Write without progress.
+func (c *upConn) send(req *Request) error {
+	if err := c.sock.writeWithin(c.t.cfg.Write); err != nil {
+		return err
+	}
+	inMemory := 0
+	for _, p := range req.Body {
+		inMemory += len(p)
+	}
+	if err := c.sendFirst(req, inMemory); err != nil {
+		return err
+	}
+	if req.Stream != nil {
+		return c.sendStream(req.Stream, req.Length, int64(inMemory))
+	}
+	return nil
+}
+
+// appendFraming completes the head. It is the only place where the framing of
+// a request is decided.
+func appendFraming(dst []byte, req *Request, inMemory int) []byte {
+	switch {
+	case req.Length < 0:
+		dst = append(dst, "Transfer-Encoding: chunked\r\n\r\n"...)
+		if inMemory > 0 {
+			dst = strconv.AppendInt(dst, int64(inMemory), 16)
+			dst = append(dst, crlf...)
+		}
+	case req.Length == 0 && req.NoBody:
+		dst = append(dst, crlf...)
+	default:
+		dst = append(dst, "Content-Length: "...)
+		dst = strconv.AppendInt(dst, req.Length, 10)
+		dst = append(dst, "\r\n\r\n"...)
+	}
+	return dst
+}
+
+// chunkTail ends the chunk of the in-memory pieces, and the body if no stream
+// follows.
+func chunkTail(req *Request, inMemory int) string {
+	switch {
+	case req.Length >= 0:
+		return ""
+	case req.Stream != nil && inMemory > 0:
+		return crlf
+	case req.Stream != nil:
+		return ""
+	case inMemory > 0:
+		return "\r\n0\r\n\r\n"
+	}
+	return "0\r\n\r\n"
+}
+
+// sendFirst writes head and in-memory body: one writev on a plain socket, one
+// record over TLS while it is small.
+func (c *upConn) sendFirst(req *Request, inMemory int) error {
+	tail := chunkTail(req, inMemory)
+	joined := len(req.Head)+inMemory <= 2<<10 || c.overTLS && len(req.Head)+inMemory <= maxJoined
+	c.out = c.out[:0]
+	if joined || c.overTLS {
+		c.out = append(c.out, req.Head...)
+	}
+	c.out = appendFraming(c.out, req, inMemory)
+	if joined {
+		for _, p := range req.Body {
+			c.out = append(c.out, p...)
+		}
+		c.out = append(c.out, tail...)
+		_, err := c.nc.Write(c.out)
+		return err
+	}
+	// The tail shares the buffer with the framing lines.
+	n := len(c.out)
+	c.out = append(c.out, tail...)
+	c.pieces = c.pieces[:0]
+	if !c.overTLS {
+		c.pieces = append(c.pieces, req.Head)
+	}
+	c.pieces = append(c.pieces, c.out[:n])
+	c.pieces = append(c.pieces, req.Body...)
+	if tail != "" {
+		c.pieces = append(c.pieces, c.out[n:])
+	}
+	return c.sendPieces()
+}
+
+func (c *upConn) sendPieces() (err error) {
+	if c.overTLS {
+		for _, p := range c.pieces {
+			if _, err = c.nc.Write(p); err != nil {
+				break
+			}
+		}
+	} else {
+		c.bufs = c.pieces
+		_, err = c.sock.writev(&c.bufs)
+		c.bufs = nil
+	}
+	clear(c.pieces) // keep no body alive
+	return err
+}
+
+// A stream is copied through one buffer with room for a chunk's size line in
+// front and its CRLF behind, so that a chunk is one write.
+const (
+	chunkRoom  = 8 // "7ff0" CRLF is 6
+	streamRead = largeBuf - chunkRoom - 2
+)
+
+var streamBufs = sync.Pool{New: func() any { return new([largeBuf]byte) }}
+
+// sendStream writes the body that is not in memory. A chunked body is ended
+// only if the stream ended with io.EOF; see Upload for what that proves.
+func (c *upConn) sendStream(src io.Reader, length, sent int64) error {
+	buf := streamBufs.Get().(*[largeBuf]byte)
+	defer streamBufs.Put(buf)
+	for length < 0 || sent < length {
+		room := buf[chunkRoom : chunkRoom+streamRead]
+		if length >= 0 {
+			room = room[:min(int64(len(room)), length-sent)]
+		}
+		n, err := src.Read(room)
+		sent += int64(n)
+		if n > 0 {
+			if err := c.sendRun(buf, n, length < 0); err != nil {
+				return err
+			}
+		}
+		if err == nil {
+			continue
+		}
+		if err != io.EOF {
+			return &errUpload{err}
+		}
+		if length >= 0 && sent < length {
+			return &errUpload{io.ErrUnexpectedEOF}
+		}
+		break
+	}
+	if length < 0 {
+		_, err := c.nc.Write([]byte("0\r\n\r\n"))
+		return err
+	}
+	return nil
+}
+
+// sendRun writes n bytes that stand at buf[chunkRoom:].
+func (c *upConn) sendRun(buf *[largeBuf]byte, n int, coded bool) error {
+	if err := c.sock.writeWithin(c.t.cfg.Write); err != nil {
+		return err
+	}
+	start, end := chunkRoom, chunkRoom+n
+	if coded {
+		var line [chunkRoom]byte
+		size := append(strconv.AppendInt(line[:0], int64(n), 16), crlf...)
+		start -= len(size)
+		copy(buf[start:], size)
+		end += copy(buf[end:], crlf)
+	}
+	_, err := c.nc.Write(buf[start:end])
+	return err
+}

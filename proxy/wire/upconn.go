@@ -1,0 +1,68 @@
+package wire
+
+import (
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// upConn is one connection to the upstream. It serves one request at a time
+// and belongs to that request's goroutine.
+type upConn struct {
+	t       *Transport
+	sock    sock
+	nc      io.ReadWriteCloser // the sock, or TLS on top of it
+	overTLS bool
+	in      inbuf
+
+	expires   time.Time // not used for a new request after that
+	idleSince time.Time
+	served    bool // had a request before
+	reusable  bool // the request was written whole and the reply allows reuse
+
+	out    []byte // framing lines, and small messages in one piece
+	pieces [][]byte
+	bufs   net.Buffers
+
+	gone atomic.Bool // the client left: set by the watcher, which closes
+}
+
+// usable probes an idle connection. Any byte or end of input on it means that
+// the upstream has ended it or is out of step; over TLS it can also be a close
+// alert, which is the same.
+func (c *upConn) usable(now time.Time) bool {
+	return now.Before(c.expires) && now.Sub(c.idleSince) < c.t.cfg.MaxIdle && c.sock.peek() == quiet
+}
+
+// finish ends a request. err is nil if the reply reached its proper end.
+func (c *upConn) finish(err error) {
+	t := c.t
+	t.watch.remove(c)
+	if err != nil && err != errAbandoned {
+		t.count.truncated.Add(1)
+	}
+	clean := err == nil && c.reusable && len(c.in.unread()) == 0 && !c.in.ended && !c.gone.Load()
+	c.in.release()
+	now := time.Now()
+	if !clean || !now.Before(c.expires) {
+		c.close()
+		return
+	}
+	c.idleSince, c.served, c.reusable = now, true, false
+	if cap(c.out) > maxHeld {
+		c.out = nil
+	}
+	if !t.idle.put(c, t.cfg.MaxIdle) {
+		c.close()
+	}
+}
+
+// close closes the connection and gives its place free. It is called once.
+func (c *upConn) close() {
+	c.in.release()
+	// The raw socket, not TLS: a close_notify would wait for a peer that may
+	// be stuck, and nobody is left to profit from it.
+	_ = c.sock.Close()
+	c.t.count.open.Add(-1)
+}
