@@ -140,7 +140,7 @@ func judgeCount(r *reply) (Verdict, string, bool) {
 	if r.status != http.StatusForbidden {
 		return Inconclusive, "", false
 	}
-	return Inconclusive, "the service account is good but has no role that allows this: " + r.message(), true
+	return Inconclusive, "the service account is good but has no role that allows this: " + cmp.Or(r.message(), "answered 403"), true
 }
 
 // judgeGrant reads a refused assertion. "Invalid JWT: Token must be a

@@ -172,7 +172,7 @@ func TestNormalizeNamesEveryProblemAtOnce(t *testing.T) {
 	f(Vertex, `{"type":"authorized_user","client_email":"a@b","private_key":"CANARY","universe_domain":"evil.example","quota_project_id":"q"}`,
 		"type must be", "universe_domain must be", "project_id is missing", "private_key must be", "quota_project_id is not a known field")
 	f(Azure, `{"apiKey":"`+strings.Repeat("k", 20000)+`","resourceName":"r"}`, "longer than 16384")
-	f(Azure, `{"apiKey":"`+strings.Repeat("k", 4000)+`","resourceName":"`+strings.Repeat("r", 63)+`"}`+strings.Repeat(" ", 1)+"", "longer than")
+	f(Azure, `{"apiKey":"`+strings.Repeat("k", 4090)+`","resourceName":"r"}`, "longer than")
 }
 
 func TestNoLabelCanLeaveItsHost(t *testing.T) {
