@@ -1,7 +1,5 @@
 package detect
 
-import "bytes"
-
 // The body scanner. It walks a JSON body once, front to back, without decoding
 // and without allocating, and notes where the few members stand that decide
 // who pays. It reads the body as the gateway will, which is JavaScript:
@@ -21,13 +19,14 @@ import "bytes"
 // The walk needs little between two bytes: the stack of open containers (one
 // bit each, object or array), what may come next, and within a string or
 // number how far it has come. A windowed walk that holds 64 KiB of a larger
-// body keeps that state and has three places to take care of: a key we might
-// know (hold it back until its end; longer than maxKeyLiteral it is none of
-// ours), the value of a member we note (model must fit in the window,
-// providerOptions as well), and an escape cut in two. Spans then count from
-// the start of the body, and everything in front of the next insertion may be
-// sent on, since all insertions stand at the end of an object or replace a
-// value (see proxy/splice.go). Not built yet: bodies are in memory.
+// body keeps that state between windows and has three places to take care of:
+// a key at the root, which must be whole to be compared (a literal of more than
+// 92 bytes, providerOptions all in escapes, is none of ours and may pass in
+// parts), the values of model and providerOptions, which must fit in the
+// window, and an escape or number cut in two. Spans count from the start of the
+// body as they do now. All that stands in front of the next edit may be sent
+// on, since an edit stands at the end of an object or in place of a value (see
+// proxy/splice.go). Not built yet: bodies are in memory.
 
 // A Span is a part of a body: b[Start:End]. The zero Span means "absent"; no
 // value can stand at offset 0 of an object.
@@ -121,20 +120,6 @@ func scanOther(b []byte, start int) error {
 // rootMember returns the field of out for a key literal, nil if it is none
 // that we note.
 func rootMember(out *Body, key []byte) (string, *Span) {
-	// The lengths differ, so one comparison is enough for a plain key.
-	if bytes.IndexByte(key, '\\') < 0 {
-		switch string(key) {
-		case `"model"`:
-			return "model", &out.Model
-		case `"stream"`:
-			return "stream", &out.Stream
-		case `"models"`:
-			return "models", &out.Models
-		case `"providerOptions"`:
-			return "providerOptions", &out.ProviderOptions
-		}
-		return "", nil
-	}
 	switch {
 	case literalIs(key, "model"):
 		return "model", &out.Model

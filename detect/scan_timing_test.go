@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -69,12 +71,19 @@ var timingBodies = []struct {
 	{"code_1MB_model_last", modelLast(1_000_000, `\t\tif err := run(ctx, args); err != nil {\n\t\t\treturn fmt.Errorf(\"run: %w\", err)\n\t\t}\n`)},
 	{"tools_100KB_model_last", toolBody(100_000)},
 	{"tools_100KB_indented", indented(toolBody(100_000))},
-	{"tokens_100KB_model_last", modelLast(0, "x")},
+	{"tokens_100KB_model_last", numberBody(100_000, func(r *rand.Rand) string { return strconv.Itoa(r.IntN(1 << (4 + r.IntN(14)))) })},
+	{"vectors_100KB_model_last", numberBody(100_000, func(r *rand.Rand) string { return strconv.FormatFloat(r.NormFloat64()/30, 'g', 8, 64) })},
 }
 
-func init() {
-	ids := strings.Repeat("40123,1820,77,", 100_000/14)
-	timingBodies[len(timingBodies)-1].body = []byte(`{"input":[` + ids + `1],"model":"openai/text-embedding-3-small"}`)
+// numberBody is an array of about n bytes of numbers, model behind it. Random
+// ones, because the length of a number is what a branch predictor would learn.
+func numberBody(n int, number func(*rand.Rand) string) []byte {
+	r := rand.New(rand.NewPCG(1, 2))
+	b := []byte(`{"input":[`)
+	for len(b) < n {
+		b = append(append(b, number(r)...), ',')
+	}
+	return append(b, `0],"model":"openai/text-embedding-3-small"}`...)
 }
 
 func indented(b []byte) []byte {

@@ -111,16 +111,17 @@ func skipKey(b []byte, i int) (keyEnd, value int) {
 
 // skipScalar reads a number, true, false or null.
 func skipScalar(b []byte, i int) int {
-	switch byteAt(b, i) {
-	case 't':
-		return skipLiteral(b, i, "true")
-	case 'f':
-		return skipLiteral(b, i, "false")
-	case 'n':
-		return skipLiteral(b, i, "null")
-	default:
+	switch c := byteAt(b, i); {
+	case c <= '9':
 		return skipNumber(b, i)
+	case c == 't':
+		return skipLiteral(b, i, "true")
+	case c == 'f':
+		return skipLiteral(b, i, "false")
+	case c == 'n':
+		return skipLiteral(b, i, "null")
 	}
+	return ^i
 }
 
 func skipLiteral(b []byte, i int, word string) int {
@@ -170,8 +171,10 @@ func skipDigits(b []byte, i int) int {
 		// lowest mark is exact.
 		x := binary.LittleEndian.Uint64(b[i:]) ^ ones*'0'
 		if m := ((x + ones*(0x80-10)) | x) & tops; m != 0 {
-			i += bits.TrailingZeros64(m) >> 3
-			break
+			if i += bits.TrailingZeros64(m) >> 3; i == start {
+				return ^i
+			}
+			return i
 		}
 		i += 8
 	}
