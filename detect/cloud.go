@@ -32,11 +32,11 @@ func ofVertexPath(m []byte) provider.Slug {
 // ofCloudSuffix knows the endings of which the creators' own ids have none:
 // -v1:0 (Bedrock), @20250514 or @default and -maas, "model as a service"
 // (Vertex).
-func ofCloudSuffix(m []byte) provider.Slug {
+func ofCloudSuffix(m []byte, marks mark) provider.Slug {
 	switch {
-	case ends(m, "-maas"), vertexVersion(m):
+	case ends(m, "-maas"), marks&markAt != 0 && vertexVersion(m):
 		return provider.Vertex
-	case bedrockVersion(m):
+	case marks&markColon != 0 && bedrockVersion(m):
 		return provider.Bedrock
 	}
 	return ""

@@ -13,24 +13,27 @@ import (
 // and mostly not by their maker.
 
 // bare decides an id without a prefix. m is folded.
-func bare(m []byte) provider.Slug {
+func bare(m []byte, marks mark) provider.Slug {
 	if base, ok := cut(m, "ft:"); ok {
 		return ofFineTune(base)
 	}
-	if bedrockDotted(m) {
-		return provider.Bedrock
+	if marks&markDot != 0 {
+		if bedrockDotted(m) {
+			return provider.Bedrock
+		}
+		if contains(m, ".ft-") {
+			return provider.Azure // gpt-4o-mini-2024-07-18.ft-0e208cf3: a tuned deployment
+		}
 	}
-	if cloud := ofCloudSuffix(m); cloud != "" {
+	if cloud := ofCloudSuffix(m, marks); cloud != "" {
 		return cloud
 	}
-	if contains(m, ".ft-") {
-		return provider.Azure // gpt-4o-mini-2024-07-18.ft-0e208cf3: a tuned deployment
-	}
-	if tag := bytes.IndexByte(m, ':'); tag >= 0 {
-		if !variant(m[tag+1:]) {
+	if marks&markColon != 0 {
+		name, tag, _ := cutByte(m, ':')
+		if !variant(tag) {
 			return "" // llama3:8b, mistral:latest, gpt-oss:20b-cloud: Ollama's
 		}
-		m = m[:tag]
+		m = name
 	}
 	return family(m)
 }

@@ -29,9 +29,20 @@ const virtualPrefix = "vmc/"
 //
 // Hot path: no allocation. Safe for concurrent use.
 func (d *Detector) Provider(model []byte) provider.Slug {
+	// Clearing the large buffer would cost more than all the rest.
+	if len(model) <= shortModel {
+		var buf [shortModel]byte
+		return d.provider(fold(buf[:], model))
+	}
 	var buf [MaxModel]byte
-	m, ok := fold(&buf, model)
-	if !ok || virtual(m) {
+	return d.provider(fold(buf[:], model))
+}
+
+// shortModel is longer than nearly every id that is in use.
+const shortModel = 64
+
+func (d *Detector) provider(m []byte, marks mark) provider.Slug {
+	if marks&markBad != 0 || virtual(m) {
 		return ""
 	}
 	for i := range d.rules {
@@ -39,18 +50,20 @@ func (d *Detector) Provider(model []byte) provider.Slug {
 			return d.rules[i].slug
 		}
 	}
-	return owner(m)
+	return owner(m, marks)
 }
 
 // Virtual says that a model is one of the gateway's virtual models, behind
 // which any provider may stand.
 func Virtual(model []byte) bool {
 	var buf [MaxModel]byte
-	m, ok := fold(&buf, model)
-	return ok && virtual(m)
+	m, marks := fold(buf[:], model)
+	return marks&markBad == 0 && virtual(m)
 }
 
-func virtual(m []byte) bool { return starts(withoutGateway(m), virtualPrefix) }
+func virtual(m []byte) bool {
+	return len(m) > 0 && m[0] == 'v' && starts(withoutGateway(m), virtualPrefix)
+}
 
 // withoutGateway removes the prefix by which LiteLLM sends an id to the
 // gateway itself.
@@ -61,34 +74,18 @@ func withoutGateway(m []byte) []byte {
 	return m
 }
 
-// fold copies a model into buf in lower case, without white space around it.
-// It fails on an empty or overlong id and on bytes that stand in no id.
-func fold(buf *[MaxModel]byte, model []byte) ([]byte, bool) {
-	model = bytes.Trim(model, " \t\r\n")
-	if len(model) == 0 || len(model) > len(buf) {
-		return nil, false
-	}
-	for i, c := range model {
-		if c <= ' ' || c == 0x7f {
-			return nil, false
-		}
-		if c-'A' <= 'Z'-'A' {
-			c |= 0x20
-		}
-		buf[i] = c
-	}
-	return buf[:len(model)], true
-}
-
 // owner applies what is known of ids in general. m is folded.
-func owner(m []byte) provider.Slug {
+func owner(m []byte, marks mark) provider.Slug {
 	m = withoutGateway(m)
-	if starts(m, "arn:") {
+	if marks&markColon != 0 && starts(m, "arn:") {
 		return ofARN(m)
 	}
+	if marks&markSlash == 0 || starts(m, "ft:") {
+		return bare(m, marks)
+	}
 	slash := bytes.IndexByte(m, '/')
-	if slash < 0 || starts(m, "ft:") {
-		return bare(m)
+	if slash < 0 {
+		return bare(m, marks) // the slash was the gateway's
 	}
 	creator, rest := m[:slash], m[slash+1:]
 	if len(rest) == 0 || rest[0] == '/' {
@@ -105,13 +102,13 @@ func owner(m []byte) provider.Slug {
 		}
 		return ""
 	}
-	return ofCreator(creator, rest)
+	return ofCreator(creator, rest, marks)
 }
 
 // ofCreator decides a creator/model or host/model id. What a host serves is
 // the host's, whoever made it (groq/openai/gpt-oss-20b). What a creator is
 // named for is the creator's, but for ids that only others serve.
-func ofCreator(creator, rest []byte) provider.Slug {
+func ofCreator(creator, rest []byte, marks mark) provider.Slug {
 	slug := spelling(creator)
 	switch slug {
 	case "":
@@ -122,7 +119,7 @@ func ofCreator(creator, rest []byte) provider.Slug {
 		return ""
 	case provider.OpenAI, provider.Anthropic, provider.Google, provider.Mistral, provider.XAI,
 		provider.DeepSeek, provider.Cohere, meta, alibaba, zai, moonshot, minimax:
-		if cloud := ofCloudSuffix(rest); cloud != "" {
+		if cloud := ofCloudSuffix(rest, marks); cloud != "" {
 			return cloud
 		}
 	default:
