@@ -55,16 +55,20 @@ func freshSpan(confirmed time.Time, ttl, useFor time.Duration) span {
 func (s span) failed(now time.Time, longest, patience time.Duration) span {
 	pause := jitter(min(firstPause<<min(s.fails, 10), longest))
 	s.fails++
-	s.refreshAt = now.Add(pause)
-	s.waitAt = latest(s.freshUntil, s.refreshAt.Add(patience))
-	if s.waitAt.After(s.useUntil) {
-		s.waitAt = s.useUntil
-	}
+	s.refreshAt = earliest(now.Add(pause), s.useUntil)
+	s.waitAt = earliest(latest(s.freshUntil, s.refreshAt.Add(patience)), s.useUntil)
 	return s
 }
 
 func jitter(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64()))
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func latest(a, b time.Time) time.Time {

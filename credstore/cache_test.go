@@ -1,0 +1,368 @@
+package credstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sidekey/sidekey/provider"
+)
+
+var (
+	errDead   = fmt.Errorf("%w: connection refused", ErrUnreachable)
+	errDenied = errors.New("access denied")
+)
+
+// inBubble runs a test in virtual time over a rig. The cache is made inside,
+// so ristretto's goroutines and tickers live in the bubble; Close ends them.
+func inBubble(t *testing.T, cfg CacheConfig, f func(t *testing.T, r *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, cfg)
+		defer r.cache.Close()
+		f(t, r)
+	})
+}
+
+func TestKeyIsNotUsedLongerThanTTLAfterItWasConfirmed(t *testing.T) {
+	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
+		r.set("bot", "old")
+		r.serves("bot", "old")
+		r.set("bot", "new")
+		time.Sleep(5*time.Minute - time.Nanosecond)
+		// A use now may still have the old key, and starts no wait.
+		if _, err := r.cache.Keyring(t.Context(), "bot"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Nanosecond)
+		r.serves("bot", "new")
+	})
+}
+
+func TestIdleKeyIsConfirmedBeforeItIsUsedAgain(t *testing.T) {
+	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
+		r.set("bot", "old")
+		r.serves("bot", "old")
+		r.set("bot", "new")
+		time.Sleep(5 * time.Minute) // exactly the promise
+		r.serves("bot", "new")
+	})
+}
+
+func TestAgeCountsFromWhenTheStoreWasAsked(t *testing.T) {
+	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
+		r.set("bot", "old")
+		r.store.faults(nil, slowly(2*time.Second)) // read at once, arrives late
+		asked := time.Now()
+		r.serves("bot", "old")
+		r.store.faults(nil, nil)
+		r.set("bot", "new")
+		time.Sleep(time.Until(asked.Add(5 * time.Minute)))
+		r.serves("bot", "new")
+	})
+}
+
+func TestBusyChatbotNeverWaits(t *testing.T) {
+	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
+		r.set("bot", "k")
+		r.store.faults(slowly(time.Second), nil)
+		r.serves("bot", "k") // the first one waits
+		for range 2 * 3600 {
+			time.Sleep(500 * time.Millisecond)
+			before := time.Now()
+			r.serves("bot", "k")
+			if waited := time.Since(before); waited != 0 {
+				t.Fatalf("a use waited %v", waited)
+			}
+		}
+		// One hour, one load each four minutes, give or take 10 %, less the second that it takes.
+		if got := r.store.loads.Load(); got < 12 || got > 18 {
+			t.Errorf("%d loads in an hour, want about 15", got)
+		}
+		if s := r.cache.Stats(); s.StaleKeyrings != 0 || s.Refreshes == 0 {
+			t.Errorf("%d stale uses and %d refreshes, want 0 and some", s.StaleKeyrings, s.Refreshes)
+		}
+	})
+}
+
+func TestRefreshStartsBetween70And90PercentOfTTL(t *testing.T) {
+	spread := map[time.Duration]bool{}
+	for range 200 {
+		now := time.Now()
+		s := freshSpan(now, 100*time.Second, time.Hour)
+		early := s.refreshAt.Sub(now)
+		if early < 70*time.Second || early > 90*time.Second {
+			t.Fatalf("refresh after %v of 100s", early)
+		}
+		if s.waitAt.Sub(now) != 100*time.Second {
+			t.Fatalf("uses wait after %v, want 100s", s.waitAt.Sub(now))
+		}
+		spread[early.Truncate(time.Second)] = true
+	}
+	if len(spread) < 8 {
+		t.Errorf("refreshes in %d different seconds only: no jitter", len(spread))
+	}
+}
+
+func TestUnreachableStoreServesTheLastConfirmedKeysUpToTheStaleLimit(t *testing.T) {
+	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
+		r.set("bot", "k")
+		r.serves("bot", "k")
+		confirmed := time.Now()
+		r.store.breaks(errDead)
+		for time.Since(confirmed) < time.Hour-time.Second {
+			r.serves("bot", "k")
+			time.Sleep(time.Second)
+		}
+		time.Sleep(time.Second)
+		_, err := r.cache.Keyring(t.Context(), "bot")
+		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, ErrUnreachable) {
+			t.Fatalf("past the stale limit: got %v, want ErrUnavailable because of ErrUnreachable", err)
+		}
+		s := r.cache.Stats()
+		if s.StaleKeyrings < 3000 || s.LoadOutages == 0 {
+			t.Errorf("%d stale uses and %d outages counted", s.StaleKeyrings, s.LoadOutages)
+		}
+		r.store.breaks(nil)
+		time.Sleep(coldPause * 2)
+		r.serves("bot", "k")
+	})
+}
+
+func TestUnreachableStoreIsNotHammeredAndUsesDoNotWaitForIt(t *testing.T) {
+	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
+		r.set("bot", "k")
+		r.serves("bot", "k")
+		time.Sleep(5 * time.Minute)
+		r.store.faults(slowly(time.Hour), nil) // swallows connections
+		before := time.Now()
+		r.serves("bot", "k")
+		if waited := time.Since(before); waited != 2500*time.Millisecond {
+			t.Fatalf("the first use waited %v, want the load's deadline", waited)
+		}
+		loads := r.store.loads.Load()
+		for range 10 * 60 * 10 { // ten minutes
+			time.Sleep(100 * time.Millisecond)
+			before := time.Now()
+			r.serves("bot", "k")
+			if waited := time.Since(before); waited != 0 {
+				t.Fatalf("a later use waited %v", waited)
+			}
+		}
+		// Pauses of 1, 2, 4, 8, 16, 30, 30 ... seconds, and 2.5 s for each load.
+		if n := r.store.loads.Load() - loads; n < 15 || n > 28 {
+			t.Errorf("%d loads in ten minutes of outage, want about 22", n)
+		}
+	})
+}
+
+func TestHealedStoreIsNoticedSoonByAChatbotThatWasIdle(t *testing.T) {
+	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
+		r.set("bot", "old")
+		r.serves("bot", "old")
+		time.Sleep(5 * time.Minute)
+		r.store.breaks(errDead)
+		r.serves("bot", "old")
+		r.store.breaks(nil)
+		r.set("bot", "new")
+		time.Sleep(20 * time.Minute) // well within the stale limit
+		r.serves("bot", "new")
+	})
+}
+
+func TestNoFromTheStoreTakesEffectAtOnce(t *testing.T) {
+	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
+		r.set("bot", "k")
+		r.serves("bot", "k")
+		r.store.breaks(errDenied)
+		time.Sleep(5 * time.Minute)
+		if _, err := r.cache.Keyring(t.Context(), "bot"); !errors.Is(err, ErrUnavailable) || !errors.Is(err, errDenied) {
+			t.Fatalf("got %v, want ErrUnavailable because of the denial", err)
+		}
+		// And it stays so when the store dies after that: there is nothing to serve.
+		r.store.breaks(errDead)
+		time.Sleep(10 * time.Second)
+		if _, err := r.cache.Keyring(t.Context(), "bot"); !errors.Is(err, ErrUnavailable) {
+			t.Fatalf("got %v, want ErrUnavailable", err)
+		}
+		if s := r.cache.Stats(); s.LoadRefusals != 1 {
+			t.Errorf("%d refusals counted, want 1", s.LoadRefusals)
+		}
+	})
+}
+
+func TestRemovedRecordTakesEffectWithTheNextLoad(t *testing.T) {
+	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
+		r.set("bot", "k")
+		r.serves("bot", "k")
+		r.store.remove("bot")
+		time.Sleep(5 * time.Minute)
+		k, err := r.cache.Keyring(t.Context(), "bot")
+		if err != nil || k.Has(provider.OpenAI) {
+			t.Fatalf("the removed key is still there (error %v)", err)
+		}
+	})
+}
+
+func TestUnknownChatbotIsRefusedWhileTheStoreIsUnreachable(t *testing.T) {
+	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
+		r.store.faults(slowly(time.Hour), nil)
+		before := time.Now()
+		for range 100 {
+			k, err := r.cache.Keyring(t.Context(), "bot")
+			if k != nil || !errors.Is(err, ErrUnavailable) {
+				t.Fatalf("got keyring %v and error %v, want ErrUnavailable", k != nil, err)
+			}
+		}
+		// One waits for the time-out, the rest are told at once.
+		if waited := time.Since(before); waited != 2500*time.Millisecond {
+			t.Errorf("a hundred uses waited %v, want 2.5s", waited)
+		}
+		if got := r.store.loads.Load(); got != 1 {
+			t.Errorf("%d loads, want 1", got)
+		}
+		r.store.faults(nil, nil)
+		r.set("bot", "k")
+		time.Sleep(2 * time.Second)
+		r.serves("bot", "k")
+	})
+}
+
+func TestFiveThousandWaitersShareOneLoadAndOneDecryption(t *testing.T) {
+	for _, stored := range []bool{true, false} {
+		inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
+			if stored {
+				r.set("bot", "k")
+			}
+			r.store.faults(slowly(time.Second), nil)
+			r.cipher.gate(func(ctx context.Context) error { return slowly(time.Second)(ctx, "") })
+			r.ask5000(stored)
+			if got := r.store.loads.Load(); got != 1 {
+				t.Errorf("stored %v: %d loads, want 1", stored, got)
+			}
+			want := int64(0)
+			if stored {
+				want = 1
+			}
+			if got := r.cipher.decrypts.Load(); got != want {
+				t.Errorf("stored %v: %d decryptions, want %d", stored, got, want)
+			}
+		})
+	}
+}
+
+func (r *rig) ask5000(stored bool) {
+	var all sync.WaitGroup
+	for range 5000 {
+		all.Go(func() {
+			if !stored {
+				if k, err := r.cache.Keyring(r.t.Context(), "bot"); err != nil || len(k.Slugs()) != 0 {
+					r.t.Errorf("chatbot without records: %v", err)
+				}
+			} else if err := r.check("bot", "k"); err != nil {
+				r.t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestLeaderThatHangsUpDoesNotFailTheOthers(t *testing.T) {
+	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
+		r.set("bot", "k")
+		r.store.faults(slowly(time.Second), nil)
+		ctx, hangUp := context.WithCancel(t.Context())
+		left := make(chan error)
+		go func() {
+			_, err := r.cache.Keyring(ctx, "bot")
+			left <- err
+		}()
+		synctest.Wait() // the leader's load is under way
+		served := make(chan error)
+		go func() { served <- r.check("bot", "k") }()
+		synctest.Wait()
+		hangUp()
+		if err := <-left; !errors.Is(err, context.Canceled) || !errors.Is(err, ErrUnavailable) {
+			t.Errorf("the leader got %v", err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("who waited with it got %v", err)
+		}
+		if got := r.store.loads.Load(); got != 1 {
+			t.Errorf("%d loads, want 1", got)
+		}
+	})
+}
+
+func TestLeaderThatHangsUpDoesNotFailTheDecryptionOfOthers(t *testing.T) {
+	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
+		r.set("bot", "k")
+		k, err := r.cache.Keyring(t.Context(), "bot")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.cipher.gate(func(ctx context.Context) error { return slowly(time.Second)(ctx, "") })
+		ctx, hangUp := context.WithCancel(t.Context())
+		left := make(chan error)
+		go func() {
+			_, err := k.Secret(ctx, provider.OpenAI)
+			left <- err
+		}()
+		synctest.Wait()
+		served := make(chan error)
+		go func() { served <- r.check("bot", "k") }()
+		synctest.Wait()
+		hangUp()
+		if err := <-left; !errors.Is(err, context.Canceled) || !errors.Is(err, ErrUnavailable) {
+			t.Errorf("the leader got %v", err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("who waited with it got %v", err)
+		}
+		if got := r.cipher.decrypts.Load(); got != 1 {
+			t.Errorf("%d decryptions, want 1", got)
+		}
+	})
+}
+
+func TestStatsTellOutagesToTheLog(t *testing.T) {
+	var told []string
+	cfg := CacheConfig{OnError: func(chatbot string, err error) { told = append(told, chatbot+": "+err.Error()) }}
+	inBubble(t, cfg, func(t *testing.T, r *rig) {
+		r.store.breaks(errDead)
+		r.cache.Keyring(t.Context(), "bot")
+		if len(told) != 1 || told[0] != "bot: unreachable: connection refused" {
+			t.Errorf("told %q", told)
+		}
+	})
+}
+
+func TestConfigOutsideItsLimitsIsRefusedWithAllReasons(t *testing.T) {
+	_, err := NewCache(Backend{}, CacheConfig{TTL: -1, StaleLimit: -2, Recheck: -1, LoadTimeout: -1, MaxChatbots: -1})
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{"ttl", "stale_limit", "recheck", "load timeout", "max_chatbots"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not mention %s", err, want)
+		}
+	}
+}
+
+func TestChatbotIDOutsideTheAlphabetIsRefusedWithoutALoad(t *testing.T) {
+	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
+		for _, id := range []string{"", "a b", "a/b", "a\nb", "é", string(make([]byte, 129))} {
+			if _, err := r.cache.Keyring(t.Context(), id); !errors.Is(err, ErrUnavailable) || !errors.Is(err, ErrInvalid) {
+				t.Errorf("id %q: got %v", id, err)
+			}
+		}
+		if got := r.store.loads.Load(); got != 0 {
+			t.Errorf("%d loads, want 0", got)
+		}
+	})
+}
