@@ -158,6 +158,7 @@ func (s *sealed) settle(call *opening) {
 		return
 	}
 	s.open.Store(nil)
+	s.span.useUntil = now.Add(rememberFailure)
 	s.span = s.span.failed(now, coldPause, 0)
 	call.err = unavailable(fmt.Errorf("%s of chatbot %s: %w", s.item, s.chatbot, err))
 	s.last.err = call.err
