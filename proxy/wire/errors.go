@@ -100,7 +100,6 @@ var (
 	errHeadTooLarge  = errors.New("reply head exceeds the limit")
 	errBadReplyHead  = errors.New("malformed reply head")
 	errInformational = errors.New("too many informational replies")
-	errUnsolicited   = errors.New("bytes before the request was written")
 	errAbandoned     = errors.New("reply body was not read to its end")
 	errLineByte      = errors.New("header line has a byte that would change its meaning (CR, LF, NUL)")
 )

@@ -35,6 +35,7 @@ func Relay(ctx *fasthttp.RequestCtx, rep *Reply, tap func(p []byte)) error {
 			_ = rep.Body.Close()
 		}
 		ctx.Response.Reset()
+		h.DisableNormalizing()
 		return &Error{Kind: BrokeOff, Written: true, Err: errBadReplyHead}
 	}
 	// "Connection: close" between the upstream and us is not the client's.

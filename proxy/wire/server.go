@@ -129,6 +129,7 @@ func (o *ServerOptions) guard(h fasthttp.RequestHandler) fasthttp.RequestHandler
 func (o *ServerOptions) fail(ctx *fasthttp.RequestCtx, status int) {
 	ctx.Response.Reset()
 	ctx.Response.Header.DisableNormalizing()
+	ctx.Response.Header.SetNoDefaultContentType(true)
 	ctx.SetStatusCode(status)
 	o.Error(ctx, status)
 	ctx.SetConnectionClose()

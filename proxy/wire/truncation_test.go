@@ -1,0 +1,218 @@
+package wire
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// A reply cut anywhere must look cut to the client, and its socket must not
+// serve another request.
+func TestTruncatedReplyBreaksTheClientsConnection(t *testing.T) {
+	const chunkedHead = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+	cuts := []struct{ name, bytes string }{
+		{"between chunks", chunkedHead + "5\r\nhello\r\n"},
+		{"in a chunk size", chunkedHead + "5\r\nhello\r\n1"},
+		{"in a chunk", chunkedHead + "5\r\nhel"},
+		{"before a chunk's CRLF", chunkedHead + "5\r\nhello"},
+		{"before the last chunk", chunkedHead + "5\r\nhello\r\n5\r\nworld\r\n"},
+		{"in the last chunk", chunkedHead + "5\r\nhello\r\n0\r\n"},
+		{"after the head", chunkedHead},
+		{"short of Content-Length", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"},
+		{"no byte of Content-Length", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"},
+		{"malformed chunk end", chunkedHead + "5\r\nhelloX\n0\r\n\r\n"},
+		{"chunk end of LF alone", chunkedHead + "5\r\nhello\n0\r\n\r\n"},
+	}
+	for _, byReset := range []bool{false, true} {
+		how := map[bool]string{false: "fin", true: "rst"}[byReset]
+		bothWays(t, func(t *testing.T, overTLS bool) {
+			for _, cut := range cuts {
+				t.Run(how+" "+cut.name, func(t *testing.T) {
+					seen := make(chan struct{}) // the client has what there is
+					u := newUpstream(t, overTLS, func(c net.Conn, br *bufio.Reader) {
+						readRequest(br)
+						io.WriteString(c, cut.bytes)
+						if byReset {
+							<-seen // a reset destroys bytes on their way
+							reset(c)
+						}
+					})
+					g := newGateway(t, Config{Address: u.addr, TLS: u.client})
+					c := dialClient(t, g.addr)
+					c.send(t, get)
+					resp, err := http.ReadResponse(c.br, nil)
+					if err != nil {
+						t.Fatalf("head: got %v, want 200", err)
+					}
+					close(seen)
+					body, err := io.ReadAll(resp.Body)
+					if !errors.Is(err, io.ErrUnexpectedEOF) && !isReset(err) {
+						t.Errorf("body end: got %v after %d bytes, want a broken transfer", err, len(body))
+					}
+					if !strings.HasPrefix("helloworld", string(body)) {
+						t.Errorf("body: got %q, want a prefix of what was sent", body)
+					}
+					eventually(t, "truncation counted, socket closed", func() bool {
+						s := g.t.Stats()
+						return s.Truncated == 1 && s.Open == 0 && s.Idle == 0
+					})
+				})
+			}
+		})
+	}
+}
+
+func isReset(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op)
+}
+
+func TestUpstreamThatEndsBeforeItsHeadIsBrokeOff(t *testing.T) {
+	cuts := map[string]string{
+		"before the head":      "",
+		"in the status line":   "HTTP/1.1 20",
+		"in the head":          "HTTP/1.1 200 OK\r\nContent-Le",
+		"before the last CRLF": "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n",
+		"after 100 only":       "HTTP/1.1 100 Continue\r\n\r\n",
+	}
+	bothWays(t, func(t *testing.T, overTLS bool) {
+		for name, cut := range cuts {
+			t.Run(name, func(t *testing.T) {
+				u := newUpstream(t, overTLS, func(c net.Conn, br *bufio.Reader) {
+					readRequest(br)
+					io.WriteString(c, cut)
+				})
+				g := newGateway(t, Config{Address: u.addr, TLS: u.client})
+				c := dialClient(t, g.addr)
+				c.send(t, get)
+				resp, _, err := c.reply(t, "GET")
+				if resp.StatusCode != 502 || err != nil {
+					t.Errorf("got status %d, body end %v; want 502 and a whole body", resp.StatusCode, err)
+				}
+				if e := g.lastError(); e == nil || e.Kind != BrokeOff || !e.Written {
+					t.Errorf("got error %+v, want BrokeOff after writing", e)
+				}
+				if got := u.conns.Load(); got != 1 {
+					t.Errorf("upstream connections: got %d, want 1: the request was written once", got)
+				}
+			})
+		}
+	})
+}
+
+func TestMalformedReplyHeadIsBrokeOff(t *testing.T) {
+	heads := []string{
+		"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 0\n\r\n",
+		"HTTP/1.1 200 OK\r\nA: b\r\n folded\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi!",
+		"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nhi",
+		"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nhi",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nBad Name: x\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nName : x\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nA: x\x00y\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nA: x\ry\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/2 200 OK\r\n\r\n",
+		"HTTP/1.1 2000 OK\r\n\r\n",
+		"HTTP/1.1 20 OK\r\n\r\n",
+		"HTTP/1.1 099 OK\r\n\r\n",
+		"HTTP/1.1  200 OK\r\n\r\n",
+		"\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+		"hello\r\n\r\n",
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+		strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", maxInformational+1) + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("a", 64<<10) + "\r\nContent-Length: 0\r\n\r\n",
+	}
+	for _, head := range heads {
+		hold := make(chan struct{})
+		u := newUpstream(t, false, func(c net.Conn, br *bufio.Reader) {
+			readRequest(br)
+			io.WriteString(c, head)
+			<-hold // open: it must be the bytes that are refused, not a close
+		})
+		g := newGateway(t, Config{Address: u.addr})
+		c := dialClient(t, g.addr)
+		c.send(t, get)
+		resp, _, _ := c.reply(t, "GET")
+		if resp.StatusCode != 502 {
+			t.Errorf("%.80q: got status %d, want 502", head, resp.StatusCode)
+		}
+		if e := g.lastError(); e == nil || e.Kind != BrokeOff {
+			t.Errorf("%.80q: got error %v, want BrokeOff", head, e)
+		}
+		close(hold)
+	}
+}
+
+// An upload that is cut must not become a complete request upstream.
+func TestCutUploadNeverReachesTheUpstreamAsComplete(t *testing.T) {
+	const head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n"
+	big := strings.Repeat("x", 10000)
+	cuts := map[string]string{
+		"chunked, between chunks":   head + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+		"chunked, before the first": head + "Transfer-Encoding: chunked\r\n\r\n",
+		"chunked, in a chunk":       head + "Transfer-Encoding: chunked\r\n\r\n5\r\nhel",
+		"chunked, in a size":        head + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1",
+		"chunked, in the end":       head + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
+		"chunked, bad chunk end":    head + "Transfer-Encoding: chunked\r\n\r\n2\r\nhiQ0\r\n\r\n",
+		"chunked, LF in extension":  head + "Transfer-Encoding: chunked\r\n\r\n2;a\nhi\r\n0\r\n\r\n",
+		"fixed, short":              head + "Content-Length: 20000\r\n\r\n" + big,
+	}
+	bothWays(t, func(t *testing.T, overTLS bool) {
+		for name, cut := range cuts {
+			t.Run(name, func(t *testing.T) {
+				complete := make(chan bool, 1)
+				u := newUpstream(t, overTLS, func(c net.Conn, br *bufio.Reader) {
+					_, _, err := readRequest(br)
+					complete <- err == nil
+				})
+				g := newGateway(t, Config{Address: u.addr, TLS: u.client})
+				c := dialClient(t, g.addr)
+				c.send(t, cut)
+				c.Conn.(*net.TCPConn).CloseWrite()
+				io.Copy(io.Discard, c.br)
+				if <-complete {
+					t.Error("the upstream read a complete request")
+				}
+				if e := g.lastError(); e == nil || e.Kind != UploadBroken {
+					t.Errorf("got error %v, want UploadBroken", e)
+				}
+				eventually(t, "upstream socket closed", func() bool { return g.t.Stats().Open == 0 })
+			})
+		}
+	})
+}
+
+// The counterpart: a complete chunked upload followed by a half-close goes
+// through.
+func TestCompleteUploadBeforeHalfCloseGoesThrough(t *testing.T) {
+	got := make(chan string, 1)
+	u := newUpstream(t, false, func(c net.Conn, br *bufio.Reader) {
+		_, body, err := readRequest(br)
+		if err != nil {
+			body = []byte(err.Error())
+		}
+		got <- string(body)
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+	})
+	g := newGateway(t, Config{Address: u.addr})
+	c := dialClient(t, g.addr)
+	c.send(t, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+	c.Conn.(*net.TCPConn).CloseWrite()
+	if _, body, err := c.reply(t, "POST"); string(body) != "ok" || err != nil {
+		t.Errorf("reply: got %q, %v; want ok", body, err)
+	}
+	if body := <-got; body != "hello" {
+		t.Errorf("upstream body: got %q, want hello", body)
+	}
+}
