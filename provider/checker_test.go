@@ -256,6 +256,19 @@ func TestCheckHasTenSecondsUnlessToldOtherwise(t *testing.T) {
 	f(ctx, 59*time.Minute, time.Hour)
 }
 
+// A jar fails the test if anyone opens it.
+type jar struct{ t *testing.T }
+
+func (j jar) SetCookies(*url.URL, []*http.Cookie)       { j.t.Error("a cookie was kept") }
+func (j jar) Cookies(*url.URL) (cookies []*http.Cookie) { j.t.Error("cookies were sent"); return nil }
+
+func TestCheckUsesNoCookies(t *testing.T) {
+	v := vendors()[0]
+	c := newFake(t, v, &answer{status: 200, body: v.ok, header: map[string]string{"Set-Cookie": "a=b"}}).checker()
+	c.Client = &http.Client{Jar: jar{t}}
+	wantResult(t, c.Check(t.Context(), v.slug, []byte(v.good)), Valid, 200)
+}
+
 func TestCheckSurvivesBrokenConnections(t *testing.T) {
 	forEachVendor(t, func(t *testing.T, v vendor) {
 		f := func(raw string) {

@@ -1,8 +1,11 @@
 package provider
 
 import (
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // vendorOf returns the fake's row.
@@ -131,6 +134,36 @@ func TestCheckReadsGooglesTokenEndpoint(t *testing.T) {
 	f(500, ``, Inconclusive)
 	f(200, `{"token_type":"Bearer"}`, Inconclusive)
 	f(200, `{"access_token":7}`, Inconclusive)
+	f(200, `{"":1}`, Inconclusive)
+}
+
+func TestCheckHidesTheTokensThatItGetsOnTheWay(t *testing.T) {
+	v := vendorOf(t, Vertex)
+	echo := func(w http.ResponseWriter, secret string) {
+		w.WriteHeader(400)
+		fmt.Fprintf(w, `{"error":{"message":"bad: %s"}}`, secret)
+	}
+	got := checkWith(t, v, answer{act: func(w http.ResponseWriter, _ *http.Request) { echo(w, accessToken) }})
+	wantResult(t, got, Inconclusive, 400, accessToken)
+	if got.Words != "bad: "+redacted {
+		t.Error("the words differ")
+	}
+	v.badStatus = 400
+	got = newFake(t, v, &answer{atToken: true, act: func(w http.ResponseWriter, r *http.Request) {
+		// The fake has read the body; what a Google log would quote is the
+		// head and claims, which are the same within a second.
+		k := vertexKey{Google: googleKey{ClientEmail: "bot@acme-1.iam.gserviceaccount.com", PrivateKey: testPEM(testKeys()[0]), PrivateKeyID: "0a1b2c3d4e5f60718293"}}
+		assertion, err := k.assertion(time.Now())
+		if err != nil {
+			t.Error(err)
+		}
+		head, _, _ := strings.Cut(assertion, ".")
+		echo(w, head)
+	}}).checker().Check(t.Context(), v.slug, []byte(v.good))
+	wantResult(t, got, Inconclusive, 400)
+	if got.Words != "bad: "+redacted {
+		t.Error("a part of the assertion is left")
+	}
 }
 
 func TestCheckSaysThatAServiceAccountHasNoRole(t *testing.T) {
