@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"errors"
+
 	"github.com/sidekey/sidekey/credstore"
 	"github.com/sidekey/sidekey/detect"
 	"github.com/sidekey/sidekey/provider"
@@ -45,8 +47,14 @@ func (v *vercel) owner(o *outgoing) error {
 		return err
 	}
 	o.pieces, o.insert, o.size = splice(o.pieces[:0], o.insert[:0], o.body, &o.facts.body, &o.facts.options, o.creds)
+	if o.size == 0 {
+		return errNotPinned
+	}
 	return nil
 }
+
+// errNotPinned: without a credential in it the body would bill the platform.
+var errNotPinned = errors.New("the owner's key cannot be put into the body")
 
 // authorize sets the gateway's own credential. The AI SDK says beside it of
 // which kind it is: ours is always an API key.

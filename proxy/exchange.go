@@ -21,6 +21,7 @@ type exchange struct {
 	ctx  *fasthttp.RequestCtx
 
 	facts
+	header clientHeader
 	caller caller
 	keys   *credstore.Keyring
 	plan   Plan
@@ -57,6 +58,7 @@ func newExchange() any {
 func acquireExchange(h *Handler, ctx *fasthttp.RequestCtx) *exchange {
 	x := h.exchanges.Get().(*exchange)
 	x.h, x.ctx = h, ctx
+	x.header.h = &ctx.Request.Header
 	x.snap = h.snap.Load()
 	x.account.start = time.Now()
 	return x
@@ -82,6 +84,8 @@ func (x *exchange) release() {
 	keep := exchange{done: x.done, cut: x.cut, buf: x.buf[:0], rep: x.rep, creds: x.creds}
 	keep.out.head, keep.out.insert, keep.out.pieces = x.out.head, x.out.insert, x.out.pieces
 	keep.scratch = x.scratch[:0]
+	clear(x.header.found)
+	keep.header.found = x.header.found[:0]
 	if cap(keep.buf) > keepBody {
 		keep.buf = nil
 	}

@@ -49,7 +49,7 @@ type Handler struct {
 	reload sync.Mutex // one Reload at a time; guards config
 	config Config
 
-	listener atomic.Pointer[wire.Listener]
+	conns    connections
 	inFlight atomic.Int64
 
 	exchanges sync.Pool
@@ -71,15 +71,14 @@ func New(cfg Config, source credstore.Source, log zerolog.Logger) (*Handler, err
 		WriteTimeout: cfg.Timeouts.Write,
 		Error:        h.unreadable, Expect: h.expect,
 	})
+	h.server.ConnState = h.conns.track
 	return h, nil
 }
 
 // Serve accepts connections from ln until Shutdown, and closes ln. It returns
 // nil after a Shutdown.
 func (h *Handler) Serve(ln net.Listener) error {
-	l := wire.WrapListener(ln)
-	h.listener.Store(l)
-	return h.server.Serve(l)
+	return h.server.Serve(wire.WrapListener(ln))
 }
 
 // Reload puts a new configuration in force for requests that begin from now
@@ -131,9 +130,7 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 	if err != nil {
 		// fasthttp returns and leaves them running (pitfalls section 2.12).
 		broken = h.inFlight.Load()
-		if l := h.listener.Load(); l != nil {
-			l.CloseConns()
-		}
+		h.conns.closeAll()
 	}
 	h.stop()
 	h.snap.Load().transport.Close()

@@ -3,6 +3,8 @@ package proxy
 import (
 	"bytes"
 	"strings"
+
+	"github.com/valyala/fasthttp"
 )
 
 // A headerClass says what becomes of a client's header on its way upstream.
@@ -97,6 +99,34 @@ func (s *snapshot) classify(name []byte) headerClass {
 		}
 	}
 	return classifyHeader(name)
+}
+
+// A clientHeader looks a request's headers up without regard to case. fasthttp
+// is told to leave names as they come, and then compares them byte for byte.
+type clientHeader struct {
+	h     *fasthttp.RequestHeader
+	found [][]byte
+}
+
+// Peek returns the first value, nil if there is none.
+func (c *clientHeader) Peek(name string) []byte {
+	for k, v := range c.h.All() {
+		if equalFold(k, name) {
+			return v
+		}
+	}
+	return nil
+}
+
+// PeekAll returns every value. The slice is valid until the next call.
+func (c *clientHeader) PeekAll(name string) [][]byte {
+	c.found = c.found[:0]
+	for k, v := range c.h.All() {
+		if equalFold(k, name) {
+			c.found = append(c.found, v)
+		}
+	}
+	return c.found
 }
 
 // isFramingHeader reports whether the name belongs to the message's framing

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/sidekey/sidekey/credstore"
-	"github.com/valyala/fasthttp"
 )
 
 // A caller is the chatbot that a request comes from.
@@ -50,7 +49,7 @@ func newIdentifier(c *IdentityConfig) (*identifier, error) {
 }
 
 // identify returns the caller, or an errStranger.
-func (id *identifier) identify(h *fasthttp.RequestHeader, now time.Time) (caller, error) {
+func (id *identifier) identify(h *clientHeader, now time.Time) (caller, error) {
 	switch id.mode {
 	case ModeFixed:
 		return id.fixed, nil
@@ -60,7 +59,7 @@ func (id *identifier) identify(h *fasthttp.RequestHeader, now time.Time) (caller
 	return id.fromToken(h, now)
 }
 
-func (id *identifier) fromHeader(h *fasthttp.RequestHeader) (caller, error) {
+func (id *identifier) fromHeader(h *clientHeader) (caller, error) {
 	value, err := single(h, id.header)
 	if err != nil {
 		return caller{}, err
@@ -78,7 +77,7 @@ func (id *identifier) fromHeader(h *fasthttp.RequestHeader) (caller, error) {
 // fromToken reads the token from where SDKs put their key. Anthropic clients
 // send x-api-key, Google's x-goog-api-key, all others Authorization. Two
 // different tokens are two different callers, and are refused.
-func (id *identifier) fromToken(h *fasthttp.RequestHeader, now time.Time) (caller, error) {
+func (id *identifier) fromToken(h *clientHeader, now time.Time) (caller, error) {
 	var token []byte
 	for _, name := range [...]string{"Authorization", "X-Api-Key", "X-Goog-Api-Key"} {
 		v, err := single(h, name)
@@ -119,19 +118,14 @@ func (id *identifier) fromToken(h *fasthttp.RequestHeader, now time.Time) (calle
 // single returns the one value of a header, nil if it is absent. A header that
 // decides who pays must not have two values: which one counts would depend on
 // the reader.
-func single(h *fasthttp.RequestHeader, name string) ([]byte, error) {
-	var value []byte
-	n := 0
-	for k, v := range h.All() {
-		if len(k) == len(name) && equalFold(k, name) {
-			value = v
-			n++
-		}
+func single(h *clientHeader, name string) ([]byte, error) {
+	switch values := h.PeekAll(name); len(values) {
+	case 0:
+		return nil, nil
+	case 1:
+		return values[0], nil
 	}
-	if n > 1 {
-		return nil, errStranger("the header " + name + " is there more than once")
-	}
-	return value, nil
+	return nil, errStranger("the header " + name + " is there more than once")
 }
 
 // trimBearer returns the token of a Bearer credential (RFC 6750 section 2.1),

@@ -74,7 +74,7 @@ func (f *facts) readOptions(d *detect.Detector, body []byte) {
 	f.fallbacks = f.fallbackRoom[:0]
 	f.only, f.order = f.onlyRoom[:0], f.orderRoom[:0]
 	switch {
-	case o.Byok.Found():
+	case o.Byok.Found() && !o.Byok.Is(body, "null"):
 		// An own byok may name other providers, or win over the one put in.
 		f.badOption = "providerOptions.gateway.byok"
 	case o.ZeroDataRetention.Found() && !o.ZeroDataRetention.Is(body, "false") && !o.ZeroDataRetention.Is(body, "null"):

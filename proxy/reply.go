@@ -80,9 +80,13 @@ func (h *Handler) panicked(ctx *fasthttp.RequestCtx, p any) {
 type account struct {
 	start    time.Time
 	upstream time.Duration // from the last byte sent to the reply's first byte
-	status   int
-	refusal  code
-	cause    error // of the refusal; never holds a byte of the request
+	// added is what sidekey itself took: from the head's arrival to the moment
+	// that the reply's head is handed on, without the wait for the gateway. The
+	// client's own slowness in sending a body counts in.
+	added   time.Duration
+	status  int
+	refusal code
+	cause   error // of the refusal; never holds a byte of the request
 }
 
 // finish accounts for the request. For a streamed reply it runs after the
@@ -100,7 +104,8 @@ func (x *exchange) finish(n int64, err error) {
 	if e.Enabled() {
 		e.Str("chatbot", x.caller.chatbot).Stringer("surface", x.surface).Str("credential", x.plan.Route.String()).
 			Int("status", a.status).Int64("bytes", n).
-			Int64("total_us", time.Since(a.start).Microseconds()).Int64("upstream_us", a.upstream.Microseconds())
+			Int64("total_us", time.Since(a.start).Microseconds()).Int64("upstream_us", a.upstream.Microseconds()).
+			Int64("added_us", a.added.Microseconds())
 		if p := x.paidTo(); p != "" {
 			e.Str("provider", string(p))
 		}

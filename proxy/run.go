@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"errors"
+	"time"
 
 	"github.com/sidekey/sidekey/detect"
 	"github.com/sidekey/sidekey/provider"
@@ -63,7 +64,7 @@ func (x *exchange) accept() *refusal {
 		}
 		return refused(codeMalformed)
 	}
-	if len(h.Peek("Upgrade")) > 0 && bytes.EqualFold(h.Peek("Upgrade"), []byte("websocket")) {
+	if equalFold(x.header.Peek("Upgrade"), "websocket") {
 		x.surface = x.surface.Upgraded()
 		x.target.Surface = x.surface
 	}
@@ -72,7 +73,7 @@ func (x *exchange) accept() *refusal {
 		// Not relayed yet, whoever would pay.
 		return refused(codePathNotExposed)
 	}
-	if e := h.Peek("Content-Encoding"); len(e) > 0 && !equalFold(e, "identity") && x.surface.ModelPlace() != detect.NoModel {
+	if e := x.header.Peek("Content-Encoding"); len(e) > 0 && !equalFold(e, "identity") && x.surface.ModelPlace() != detect.NoModel {
 		return refused(codeEncoding)
 	}
 	return nil
@@ -80,7 +81,7 @@ func (x *exchange) accept() *refusal {
 
 // identify finds out who is asking, before the body is read.
 func (x *exchange) identify() *refusal {
-	c, err := x.snap.identity.identify(&x.ctx.Request.Header, x.account.start)
+	c, err := x.snap.identity.identify(&x.header, x.account.start)
 	if err != nil {
 		x.account.cause = err
 		return refused(codeUnauthorized)
@@ -113,11 +114,10 @@ func (x *exchange) owner() owner {
 
 // detect reads what is asked for.
 func (x *exchange) detect() *refusal {
-	h := &x.ctx.Request.Header
-	path, query := splitTarget(h.RequestURI())
+	path, query := splitTarget(x.ctx.Request.Header.RequestURI())
 	o := x.owner()
 	owned := o.byok && len(o.keys) > 0
-	r := detect.Request{Surface: x.surface, Path: path, Query: query, Header: h, Scan: &x.body}
+	r := detect.Request{Surface: x.surface, Path: path, Query: query, Header: &x.header, Scan: &x.body}
 	if x.whole {
 		r.Body = x.buf
 		t, err := x.snap.detector.Detect(&r)
@@ -236,6 +236,7 @@ func (x *exchange) relay() {
 	noBody := x.rep.Body == nil
 	wire.Relay(x.ctx, &x.rep, nil)
 	x.stamp()
+	x.account.added = time.Since(x.account.start) - x.account.upstream
 	x.ctx = nil
 	if noBody {
 		x.finish(0, nil)
