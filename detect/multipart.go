@@ -170,7 +170,7 @@ func readPart(b []byte) (p part, ok bool) {
 			break
 		}
 		name, value, ok := cutByte(line, ':')
-		if !ok || !isFieldName(name) || bytes.ContainsAny(value, "\r\n\x00") {
+		if !ok || !isFieldName(name) || bytes.ContainsFunc(value, isControl) {
 			return part{}, false // also a folded line, which begins with a space
 		}
 		switch {
@@ -228,6 +228,10 @@ func plainText(contentType []byte) bool {
 	return ok && len(rest) == 0 && bytes.EqualFold(name, []byte("charset")) &&
 		(bytes.EqualFold(value, []byte("utf-8")) || bytes.EqualFold(value, []byte("us-ascii")))
 }
+
+// isControl knows what RFC 9110 allows in no header value. Go's mime/multipart
+// refuses a part with it, others read on.
+func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
 // isFieldName allows the letters that headers of a part are made of.
 func isFieldName(b []byte) bool {

@@ -86,6 +86,7 @@ func TestDetectRefusesAFormThatParsersReadDifferently(t *testing.T) {
 		"text behind a quote":      form("b", "Content-Disposition: form-data; name=\"x\"y\r\n\r\nx"),
 		"a folded header":          form("b", "Content-Disposition: form-data;\r\n name=\"model\"\r\n\r\nx"),
 		"a space before the colon": form("b", "Content-Disposition : form-data; name=\"model\"\r\n\r\nx"),
+		"a control byte":           form("b", "Content-Disposition: form-data; name=model\x7f\r\n\r\nx"),
 		"an attachment":            form("b", "Content-Disposition: attachment; name=\"model\"\r\n\r\nx"),
 	} {
 		r := &Request{Surface: ImageEdits, Body: []byte(body), Header: headers("Content-Type: multipart/form-data; boundary=b")}
