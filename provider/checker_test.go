@@ -301,7 +301,7 @@ func TestCheckSurvivesBrokenConnections(t *testing.T) {
 func TestCheckSurvivesAHostThatIsNotThere(t *testing.T) {
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
-	c := Checker{BaseURL: func(Slug, string) string { return gone.URL }}
+	c := Checker{BaseURL: func(Slug, string) string { return gone.URL + "/v1/models" }}
 	forEachVendor(t, func(t *testing.T, v vendor) {
 		got := c.Check(t.Context(), v.slug, []byte(v.good))
 		wantResult(t, got, Inconclusive, 0, secretsOf(v)...)
