@@ -161,13 +161,14 @@ func relayUntilClose(ctx *fasthttp.RequestCtx, b *Body) {
 	ctx.Response.Header.SetContentLength(-2)
 	ctx.Response.Header.SetConnectionClose()
 	ctx.HijackSetNoResponse(true)
+	client := b.client
+	b.client = nil // no terminal chunk follows for which to hold bytes
 	ctx.Hijack(func(c net.Conn) {
 		// The header is read only now: the handler may have added lines.
 		_, err := c.Write(ctx.Response.Header.Header())
 		if err == nil {
 			_, err = b.WriteTo(c)
 		}
-		client := b.client
 		_ = b.Close()
 		if err != nil && client != nil {
 			client.abort()
