@@ -111,17 +111,15 @@ func ofWord(m []byte) provider.Slug {
 		return provider.Perplexity
 	case "command":
 		return provider.Cohere
-	case "mixtral":
-		return provider.Mistral
 	case "aqa":
 		return provider.Google
 	case "chirp", "chirp_2", "chirp_3", "multimodalembedding", "imagetext":
 		return provider.Vertex
 	}
-	if reasoning(m) {
-		return provider.OpenAI
+	if stral(m) {
+		return provider.Mistral
 	}
-	return ""
+	return only(reasoning(m), provider.OpenAI)
 }
 
 // ofPair knows the families whose name needs more than its first word.
@@ -146,6 +144,9 @@ func ofPair(word, rest []byte) provider.Slug {
 		}
 		return only(starts(rest, "davinci-") || starts(rest, "cushman-"), provider.OpenAI)
 	case "chat", "codechat":
+		if string(rest) == "bison-001" {
+			return provider.Google // the PaLM API's spelling; Vertex has bison@001
+		}
 		return only(starts(rest, "bison"), provider.Vertex)
 	case "textembedding":
 		return only(starts(rest, "gecko"), provider.Vertex)

@@ -126,15 +126,12 @@ func ofCreator(creator, rest []byte, marks mark) provider.Slug {
 		return slug
 	}
 	switch {
-	case slug == provider.OpenAI && (starts(rest, "gpt-oss") || starts(rest, "whisper-large")),
-		// Weights that OpenAI publishes and does not serve.
-		slug == provider.DeepSeek && (contains(rest, "distill") || string(creator) == "deepseek-ai"):
-		// Small models taught by DeepSeek's, and the name of the weights' page
-		// on Hugging Face, which is the form that other hosts use.
-		return ""
-	case slug == meta && string(creator) == "meta-llama" &&
-		(contains(rest, "e-instruct") || starts(rest, "llama-prompt-guard")):
-		return provider.Groq // Groq's own ids: experts counted out, or guards
+	case slug == provider.OpenAI && (starts(rest, "gpt-oss") || starts(rest, "whisper-large")):
+		return "" // weights that OpenAI publishes and does not serve
+	case slug == provider.DeepSeek && contains(rest, "distill"):
+		return "" // small models that others make of DeepSeek's answers and serve
+	case string(creator) == "meta-llama" && (countsExperts(rest) || starts(rest, "llama-prompt-guard")):
+		return provider.Groq // under whose own ids no other provider lists them
 	}
 	return slug
 }

@@ -74,9 +74,6 @@ func TestProviderFindsEveryCreatorOfTheProviderTable(t *testing.T) {
 	d := newDetector(t)
 	for _, p := range provider.All() {
 		for _, creator := range p.Creators {
-			if creator == "deepseek-ai" {
-				continue // the weights' page: see ofCreator
-			}
 			if got := d.Provider([]byte(creator + "/some-model-1")); got != p.Slug {
 				t.Errorf("%s/some-model-1: got %q, want %q", creator, got, p.Slug)
 			}

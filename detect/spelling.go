@@ -30,7 +30,9 @@ const maxSpelling = 32
 //
 // Hosts that are no provider of the gateway (openrouter, cloudflare,
 // databricks, github_copilot, oci, ollama, replicate, snowflake, watsonx, ...)
-// are not here: what stands behind them is paid on their account.
+// are not here: what stands behind them is paid on their account. Nor is
+// deepseek-ai, the page of the weights on Hugging Face: ids of that form are
+// those of other hosts (deepseek-ai/DeepSeek-V3).
 func spelling(prefix []byte) provider.Slug {
 	if len(prefix) > maxSpelling {
 		return ""

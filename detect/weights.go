@@ -92,6 +92,9 @@ func ofText(rest []byte) provider.Slug {
 		case "moderation", "davinci", "curie", "babbage", "ada", "similarity", "search":
 			return provider.OpenAI
 		case "bison", "bison32k", "unicorn", "multilingual":
+			if string(rest) == "bison-001" {
+				return provider.Google // the PaLM API's spelling
+			}
 			return provider.Vertex
 		}
 		return ""
@@ -180,6 +183,19 @@ func size(s []byte) bool {
 		}
 	}
 	return true
+}
+
+// countsExperts says that one of the parts between hyphens is a number of
+// experts: 16e, 128e.
+func countsExperts(rest []byte) bool {
+	for len(rest) > 0 {
+		var s []byte
+		s, rest, _ = cutByte(rest, '-')
+		if len(s) > 1 && s[len(s)-1] == 'e' && number(s[:len(s)-1]) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // segment says that one of the parts between hyphens is name.
