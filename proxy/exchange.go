@@ -60,6 +60,7 @@ func acquireExchange(h *Handler, ctx *fasthttp.RequestCtx) *exchange {
 	x.h, x.ctx = h, ctx
 	x.header.h = &ctx.Request.Header
 	x.snap = h.snap.Load()
+	x.facts.reset()
 	x.account.start = time.Now()
 	return x
 }

@@ -21,6 +21,11 @@ type facts struct {
 	scratch                                     []byte
 }
 
+// reset forgets the request, but not the room.
+func (f *facts) reset() {
+	f.request, f.target, f.body, f.options = request{slugs: f.slugRoom[:0]}, detect.Target{}, detect.Body{}, detect.Options{}
+}
+
 // virtualPrefix marks virtual models: their settings live at the gateway and
 // override what a request pins, so nobody here can tell who would pay
 // (gateway-wire section 2.5).
@@ -30,44 +35,59 @@ const virtualPrefix = "vmc/"
 // owned says that the chatbot's owner has keys in use: without any, options
 // decide nothing, and reading them would be wasted.
 func (f *facts) read(d *detect.Detector, body []byte, err error, owned bool) {
-	f.slugs = f.slugRoom[:0]
 	f.provider, f.place = f.target.Provider, f.target.Place
-	f.model = modelKnown
-	var twice *detect.DuplicateError
 	switch {
-	case err == nil && len(f.target.Model) == 0:
+	case err != nil:
+		f.failed(err)
+	case len(f.target.Model) == 0:
 		f.model = modelNone
-	case err == nil:
-		if len(f.target.Model) >= len(virtualPrefix) && equalFold(f.target.Model[:len(virtualPrefix)], virtualPrefix) {
-			f.model = modelUnclear
-		}
-	case errors.As(err, &twice) && (twice.Key == "model" || twice.Key == "ai-model-id"), errors.Is(err, detect.ErrModelMismatch):
-		f.model = modelAmbiguous
-	case errors.As(err, &twice):
-		f.duplicate = twice.Key
-	default:
+	case len(f.target.Model) >= len(virtualPrefix) && equalFold(f.target.Model[:len(virtualPrefix)], virtualPrefix):
 		f.model = modelUnclear
+	default:
+		f.model = modelKnown
 	}
 	if owned && f.model == modelKnown && f.duplicate == "" && f.surface.JSONBody() {
 		f.readOptions(d, body)
 	}
 }
 
+// failed notes why detect could not tell the model.
+func (f *facts) failed(err error) {
+	var twice *detect.DuplicateError
+	switch {
+	case errors.As(err, &twice):
+		switch twice.Key {
+		case "stream", "models", "providerOptions":
+			f.model, f.duplicate = modelKnown, twice.Key
+		default: // model, or where else a surface names it: header, form, query
+			f.model = modelAmbiguous
+		}
+	case errors.Is(err, detect.ErrModelMismatch):
+		f.model = modelAmbiguous
+	default:
+		f.model = modelUnclear
+	}
+}
+
+// failedOptions notes why the client's options cannot be read.
+func (f *facts) failedOptions(err error) {
+	var twice *detect.DuplicateError
+	var typed *detect.OptionsTypeError
+	switch {
+	case errors.As(err, &twice):
+		f.duplicate = twice.Key
+	case errors.As(err, &typed):
+		f.badOption = typed.Path
+	default:
+		f.badOption = "providerOptions"
+	}
+}
+
 // readOptions reads the client's own options. The first one that is not
 // allowed is enough.
 func (f *facts) readOptions(d *detect.Detector, body []byte) {
-	var twice *detect.DuplicateError
-	var typed *detect.OptionsTypeError
-	switch err := detect.ScanOptions(body, f.body.ProviderOptions, &f.options); {
-	case err == nil:
-	case errors.As(err, &twice):
-		f.duplicate = twice.Key
-		return
-	case errors.As(err, &typed):
-		f.badOption = typed.Path
-		return
-	default:
-		f.badOption = "providerOptions"
+	if err := detect.ScanOptions(body, f.body.ProviderOptions, &f.options); err != nil {
+		f.failedOptions(err)
 		return
 	}
 	o := &f.options

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"encoding/json"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -244,5 +243,3 @@ func mustJSON(t *testing.T, v any) string {
 	must(t, err)
 	return string(b)
 }
-
-var _ = http.StatusOK

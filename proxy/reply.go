@@ -94,15 +94,11 @@ type account struct {
 func (x *exchange) finish(n int64, err error) {
 	a := &x.account
 	e := x.h.log.Info()
-	var truncated *wire.TruncatedError
-	switch {
-	case a.status >= 500 || errors.As(err, &truncated):
+	if a.status >= 500 || err != nil && cutOff(err) {
 		e = x.h.log.Warn()
-	case a.refusal != "":
-		e = x.h.log.Info()
 	}
 	if e.Enabled() {
-		e.Str("chatbot", x.caller.chatbot).Stringer("surface", x.surface).Str("credential", x.plan.Route.String()).
+		e.Str("chatbot", x.caller.chatbot).Str("surface", x.surface.String()).Str("credential", x.plan.Route.String()).
 			Int("status", a.status).Int64("bytes", n).
 			Int64("total_us", time.Since(a.start).Microseconds()).Int64("upstream_us", a.upstream.Microseconds()).
 			Int64("added_us", a.added.Microseconds())
@@ -122,4 +118,10 @@ func (x *exchange) finish(n int64, err error) {
 	}
 	x.h.inFlight.Add(-1)
 	x.release()
+}
+
+// cutOff reports whether the gateway ended a body before its end.
+func cutOff(err error) bool {
+	var truncated *wire.TruncatedError
+	return errors.As(err, &truncated)
 }

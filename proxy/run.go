@@ -235,6 +235,7 @@ func (x *exchange) relay() {
 	x.rep.Done = x.done
 	noBody := x.rep.Body == nil
 	wire.Relay(x.ctx, &x.rep, nil)
+	x.unstamp()
 	x.stamp()
 	x.account.added = time.Since(x.account.start) - x.account.upstream
 	x.ctx = nil
@@ -242,6 +243,18 @@ func (x *exchange) relay() {
 		x.finish(0, nil)
 	}
 }
+
+// unstamp removes what only sidekey may say, in whatever spelling the upstream
+// says it.
+func (x *exchange) unstamp() {
+	for name := range x.rep.Header.All() {
+		if len(name) > len(stampPrefix) && equalFold(name[:len(stampPrefix)], stampPrefix) {
+			x.ctx.Response.Header.DelBytes(name)
+		}
+	}
+}
+
+const stampPrefix = "x-sidekey-"
 
 // stamp says on the reply whose credential was used.
 func (x *exchange) stamp() {
