@@ -62,7 +62,8 @@ func serveAILanguage(c *call) *apiError {
 }
 
 // streamAILanguage sends the stream parts; the metadata is on the finish part.
-// The AI SDK's streams have no [DONE] of their own but its parser skips one.
+// The [DONE] after it is skipped by the SDK's parser (provider-utils,
+// parseJsonEventStream); a reader must get along with and without it.
 func (c *call) streamAILanguage(r reply, finish object) {
 	e := c.events()
 	send := func(kind string, o object) {

@@ -159,6 +159,21 @@ func TestHeaderGatewayTakesTheKeyInTheProvidersHeader(t *testing.T) {
 	f("gateway key in the wrong place", path, 401, "", "Cf-Aig-Authorization", "", "Authorization", "Bearer "+gatewayKey)
 }
 
+func TestHeaderGatewayWithoutASystemKeyRefuses(t *testing.T) {
+	g := newTestGateway(t, func(c *Config) { c.HeaderGateway, c.SystemProviders = "Helicone-Auth", []string{"openai"} })
+	f := func(model string, want int, header ...string) {
+		t.Helper()
+		header = append([]string{"Authorization", "", "Helicone-Auth", "Bearer " + gatewayKey}, header...)
+		if a := post(t, g, "/v1/messages", chatBody(model, ""), header...); a.status != want {
+			t.Errorf("%s: got %d, want %d", model, a.status, want)
+		}
+	}
+	f("gpt-x", 200)
+	f("claude-x", 400)
+	f("claude-x", 200, "X-Api-Key", goodAnthropic)
+	f("no-such-model", 404)
+}
+
 func TestGatewayKeyIsTakenFromEitherHeader(t *testing.T) {
 	g := newTestGateway(t, nil)
 	f := func(want int, header ...string) {

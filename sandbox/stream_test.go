@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bufio"
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -117,12 +118,15 @@ func TestEachTokenIsFlushed(t *testing.T) {
 		g.ServeHTTP(&gated{ResponseWriter: w, after: 3, release: release}, r)
 	}))
 	defer s.Close()
-	r, _ := http.NewRequest(http.MethodPost, s.URL+"/v4/ai/language-model", strings.NewReader(`{"prompt":[]}`))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // so that a missing flush fails, not hangs
+	defer cancel()
+	r, _ := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/v4/ai/language-model", strings.NewReader(`{"prompt":[]}`))
 	r.Header.Set("Authorization", "Bearer "+gatewayKey)
 	r.Header.Set("Ai-Language-Model-Id", "gpt-x")
 	r.Header.Set("Ai-Language-Model-Streaming", "true")
 	resp, err := s.Client().Do(r) // returns only because the head has been flushed
 	if err != nil {
+		close(release)
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()

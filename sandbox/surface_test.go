@@ -228,6 +228,34 @@ func TestCatalogueAndAccount(t *testing.T) {
 	}
 }
 
+func TestCountsThatTheRequestAsksFor(t *testing.T) {
+	f := func(path, body string, want int, list ...any) {
+		t.Helper()
+		g := newTestGateway(t, nil)
+		got, _ := at(post(t, g, path, body, aiHeader("m")...).doc, list...).([]any)
+		if len(got) != want {
+			t.Errorf("%s: got %d, want %d", path, len(got), want)
+		}
+	}
+	f("/v2/rerank", `{"model":"m","documents":["a","b","c"],"top_n":2}`, 2, "results")
+	f("/v4/ai/reranking-model", `{"documents":{"type":"text","values":["a","b"]},"topN":1}`, 1, "ranking")
+	f("/v1/embeddings", `{"model":"m","input":["a","b"]}`, 2, "data")
+	f("/v1/embeddings", `{"model":"m","input":[1,2,3]}`, 1, "data")
+	f("/v4/ai/image-model", `{"n":3}`, 3, "images")
+}
+
+func TestToolChoiceDemandsACallWithoutWords(t *testing.T) {
+	const tool = `"tools":[{"type":"function","function":{"name":"w","parameters":{}}}],"messages":[{"role":"user","content":"hi"}]`
+	for choice, want := range map[string]string{
+		`"auto"`: "stop", `"required"`: "tool_calls", `{"type":"function","function":{"name":"w"}}`: "tool_calls",
+	} {
+		a := post(t, newTestGateway(t, nil), "/v1/chat/completions", `{"model":"gpt-x","tool_choice":`+choice+`,`+tool+`}`)
+		if got := at(a.doc, "choices", 0, "finish_reason"); got != want {
+			t.Errorf("%s: got %v, want %s", choice, got, want)
+		}
+	}
+}
+
 func TestVideoStatusNeedsAnOperation(t *testing.T) {
 	g := newTestGateway(t, nil)
 	if a := post(t, g, "/v4/ai/video-model/status", `{"operation":{"id":"x"}}`); a.doc["status"] != "completed" {
