@@ -43,11 +43,9 @@ func closed(path []byte) Surface {
 
 func routePost(path []byte) Surface {
 	switch string(path) {
-	case "/v1/chat/completions",
-		// Not in the gateway's tables (Sept 2026), but SDKs call them, with a
-		// root model and OpenAI's shapes. Replies of completions carry their
-		// choices as chat's do; moderations have no stream.
-		"/v1/completions", "/v1/moderations":
+	case "/v1/chat/completions":
+		// Not /v1/completions or /v1/moderations: nothing says that the gateway
+		// reads an owner's key there, so they are Other, which carries none.
 		return Chat
 	case "/v1/responses":
 		return Responses

@@ -12,8 +12,8 @@ func TestRouteKnowsEverySurface(t *testing.T) {
 		want    Surface
 	}{
 		{"POST /v1/chat/completions", Chat},
-		{"POST /v1/completions", Chat},
-		{"POST /v1/moderations", Chat},
+		{"POST /v1/completions", Other},
+		{"POST /v1/moderations", Other},
 		{"POST /v1/responses", Responses},
 		{"GET /v1/responses", ResponsesSocket},
 		{"POST /v1/embeddings", Embeddings},

@@ -26,11 +26,6 @@ func (f *facts) reset() {
 	f.request, f.target, f.body, f.options = request{slugs: f.slugRoom[:0]}, detect.Target{}, detect.Body{}, detect.Options{}
 }
 
-// virtualPrefix marks virtual models: their settings live at the gateway and
-// override what a request pins, so nobody here can tell who would pay
-// (gateway-wire section 2.5).
-const virtualPrefix = "vmc/"
-
 // read fills in what the plan needs. err is detect's word on the target;
 // owned says that the chatbot's owner has keys in use: without any, options
 // decide nothing, and reading them would be wasted.
@@ -41,7 +36,9 @@ func (f *facts) read(d *detect.Detector, body []byte, err error, owned bool) {
 		f.failed(err)
 	case len(f.target.Model) == 0:
 		f.model = modelNone
-	case len(f.target.Model) >= len(virtualPrefix) && equalFold(f.target.Model[:len(virtualPrefix)], virtualPrefix):
+	case detect.Virtual(f.target.Model):
+		// Its settings lie at the gateway and override what a request pins, so
+		// nobody here can tell who would pay (gateway-wire section 2.5).
 		f.model = modelUnclear
 	default:
 		f.model = modelKnown
