@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"context"
 	"crypto/tls"
+	"net"
 	"os"
 	"testing"
 )
@@ -16,4 +18,29 @@ func countFiles(t testing.TB) int {
 		return 0
 	}
 	return len(entries)
+}
+
+func mustTransport(t testing.TB, cfg Config) *Transport {
+	t.Helper()
+	tr, err := NewTransport(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tr.Close() })
+	return tr
+}
+
+func getRequest() *Request {
+	return &Request{Head: []byte("GET / HTTP/1.1\r\nHost: x\r\n"), NoBody: true, Method: "GET"}
+}
+
+func memoryDial(serve func(net.Conn)) func(context.Context, string, string) (net.Conn, error) {
+	return func(context.Context, string, string) (net.Conn, error) {
+		near, far := net.Pipe()
+		go func() {
+			defer far.Close()
+			serve(far)
+		}()
+		return near, nil
+	}
 }
