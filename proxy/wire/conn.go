@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,6 +28,8 @@ type Conn struct {
 	bodyIdle time.Duration // >0: each read may take that long
 
 	writeWait time.Duration // >0: each write may stand still that long
+
+	linger atomic.Bool // the coming Close waits for the client's end
 
 	holdNext bool   // the next Write is held
 	held     []byte // bytes taken but not yet written
@@ -189,6 +192,9 @@ type writerOnly struct{ io.Writer }
 // Close closes the connection. What is held is not written: a reply that got
 // here without release was broken off.
 func (c *Conn) Close() error {
+	if c.linger.CompareAndSwap(true, false) {
+		c.lingered()
+	}
 	if c.tls != nil {
 		return c.tls.Close()
 	}

@@ -44,3 +44,9 @@ func memoryDial(serve func(net.Conn)) func(context.Context, string, string) (net
 		return near, nil
 	}
 }
+
+func tlsClient(c net.Conn, cfg *tls.Config) *tls.Conn {
+	cfg = cfg.Clone()
+	cfg.ServerName = "localhost"
+	return tls.Client(c, cfg)
+}

@@ -1,0 +1,74 @@
+//go:build !race
+
+package wire
+
+import (
+	"testing"
+
+	"github.com/valyala/fasthttp"
+)
+
+func TestHeadChecksDoNotAllocate(t *testing.T) {
+	h := benchHead(t)
+	drop := func(name []byte) bool { return fold(name, "authorization") }
+	dst := make([]byte, 0, 4096)
+	method, target, key := []byte("POST"), []byte("/v1/chat/completions"), []byte("Bearer injected")
+	n := testing.AllocsPerRun(1000, func() {
+		if err := CheckHead(h); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if dst, err = AppendHead(dst[:0], method, target, "gateway.example", h, drop); err == nil {
+			dst, err = AppendLine(dst, "Authorization", key)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	if n != 0 {
+		t.Errorf("CheckHead, AppendHead and AppendLine: got %v allocations, want 0", n)
+	}
+}
+
+// One request on a kept connection, from Do to the closed body.
+func TestRoundTripDoesNotAllocate(t *testing.T) {
+	for name, reply := range map[string]string{
+		"known length": "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: x\r\nContent-Length: 2\r\n\r\nok",
+		"chunked":      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+	} {
+		u := newUpstream(t, false, cannedReply(reply))
+		tr := mustTransport(t, Config{Address: u.addr})
+		req := &Request{
+			Head: []byte("POST / HTTP/1.1\r\nHost: x\r\n"), Method: "POST",
+			Body: [][]byte{[]byte("ab"), []byte("cd")}, Length: 4,
+		}
+		var rep Reply
+		var ctx fasthttp.RequestCtx
+		sink := new(nullWriter)
+		n := testing.AllocsPerRun(500, func() {
+			if err := tr.Do(req, &rep, nil); err != nil {
+				t.Fatal(err)
+			}
+			if err := carryHead(&ctx.Response.Header, &rep); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := rep.Body.WriteTo(sink); err != nil {
+				t.Fatal(err)
+			}
+			rep.Body.Close()
+		})
+		if n != 0 {
+			t.Errorf("%s: got %v allocations for a round trip, want 0", name, n)
+		}
+		if s := tr.Stats(); s.Dials != 1 {
+			t.Errorf("%s: dials: got %d, want 1", name, s.Dials)
+		}
+	}
+}
+
+type nullWriter struct{ n int }
+
+func (w *nullWriter) Write(p []byte) (int, error) {
+	w.n += len(p)
+	return len(p), nil
+}
