@@ -279,6 +279,11 @@ func (x *exchange) refuse(r *refusal) {
 	x.account.refusal = r.code
 	x.account.status = verdicts[r.code].status
 	writeRefusal(x.ctx, r, x.surface.Shape())
+	if conn := wire.ClientConn(x.ctx); conn != nil && !x.whole && x.ctx.Request.IsBodyStream() {
+		// The client may be sending still. It shall read why it need not.
+		x.ctx.SetConnectionClose()
+		conn.LingerOnClose()
+	}
 	x.stamp()
 	x.ctx = nil
 	x.finish(0, nil)
