@@ -19,7 +19,8 @@ type reply struct {
 
 // reply makes up the answer: a few words with the model's name, or, when the
 // request has tools and its last user message says "call the tool" (or the tool
-// choice demands it), a call of the first tool. No header or key is in it.
+// choice demands it), a call of the first tool, or, when it wants JSON, a value
+// after its schema. No header or key is in it.
 func (c *call) reply() reply { return c.replyTo(c.doc, c.out) }
 
 func (c *call) replyTo(doc object, out *outcome) reply {
@@ -30,6 +31,10 @@ func (c *call) replyTo(doc object, out *outcome) reply {
 	if name != "" && isUser && asked {
 		args, _ := json.Marshal(sample(schema, 0))
 		r.tool, r.args, r.output = name, string(args), len(args)/4+1
+		return r
+	}
+	if r.text = structured(doc); r.text != "" {
+		r.output = len(r.text)/4 + 1
 		return r
 	}
 	words := strings.Fields("Hello from the sandbox: " + out.model + " answers by way of " + out.provider.slug + ".")
