@@ -133,6 +133,24 @@ func TestSpliceLeavesNoKeyOutsideItsScratch(t *testing.T) {
 	}
 }
 
+// A buffer that grows while keys are in it leaves them behind: it must be found
+// too small before, whatever the keys look like.
+func TestSpliceLeavesNoKeyInABufferThatWasTooSmall(t *testing.T) {
+	body := []byte(`{"model":"m"}`)
+	b, o, _ := scanForSplice(body)
+	creds := append(spliceCreds(provider.OpenAI, provider.Anthropic),
+		ownerCredential{slug: provider.Mistral, secret: credstore.NewSecret([]byte("CANARY" + strings.Repeat("\x01", 40)))},
+		ownerCredential{slug: provider.Bedrock, secret: credstore.NewSecret([]byte(`{"apiKey":"CANARY","region":"us-east-1"}`))})
+	for size := range 2 * 1200 {
+		list := creds[size%2*3:] // all, and Bedrock's alone, which is as long as it is reckoned
+		size /= 2
+		small := make([]byte, 0, size)
+		if _, scratch, _ := splice(nil, small, body, &b, &o, list); cap(scratch) != size && bytes.Contains(small[:size], []byte("CANARY")) {
+			t.Fatalf("a key is left in a buffer of %d bytes", size)
+		}
+	}
+}
+
 func FuzzSplice(f *testing.F) {
 	for _, s := range []string{
 		`{}`, ` { } `, `{"model":"m"}`, `{"a":1,"providerOptions":null}`, `{"providerOptions":{} ,"a":[1e5,"\u00e9"]}`,
