@@ -137,7 +137,7 @@ func (c *Cache) Keyring(ctx context.Context, chatbot string) (*Keyring, error) {
 	default:
 		return c.wait(ctx, chatbot)
 	}
-	c.entries.hit(chatbot)
+	e.home.hits.Add(1)
 	return c.use(e, now)
 }
 

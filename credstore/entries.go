@@ -22,6 +22,7 @@ type entry struct {
 	err     error    // then why, an ErrUnavailable
 	span
 	refreshing atomic.Bool // a background load was started for this entry
+	home       *shard      // set by put
 }
 
 func (e *entry) ring() *Keyring {
@@ -86,23 +87,28 @@ type shard struct {
 func newEntries(size int, count *counters) (*entries, error) {
 	m := &entries{count: count, seed: maphash.MakeSeed()}
 	var err error
-	if m.known, err = newRistretto(size); err != nil {
+	if m.known, err = newRistretto(size, count); err != nil {
 		return nil, err
 	}
-	if m.blank, err = newRistretto(size); err != nil {
+	if m.blank, err = newRistretto(size, count); err != nil {
 		m.known.Close()
 		return nil, err
 	}
 	return m, nil
 }
 
-func newRistretto(size int) (*ristretto.Cache[string, *entry], error) {
+func newRistretto(size int, count *counters) (*ristretto.Cache[string, *entry], error) {
 	c, err := ristretto.NewCache(&ristretto.Config[string, *entry]{
 		NumCounters:        10 * int64(size),
 		MaxCost:            int64(size),
 		BufferItems:        64,
 		IgnoreInternalCost: true,
 		Metrics:            true,
+		OnEvict: func(i *ristretto.Item[*entry]) { // only counts: it runs on the worker that Set waits for
+			if i.Expiration.IsZero() && i.Cost > 0 { // else its time was up, or Clear took it
+				count.evicted.Add(1)
+			}
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("key cache for %d chatbots: %w", size, err)
@@ -131,9 +137,6 @@ func (m *entries) get(chatbot string) *entry {
 	}
 	return e
 }
-
-// hit counts a use that found its entry.
-func (m *entries) hit(chatbot string) { m.shard(chatbot).hits.Add(1) }
 
 // addTo completes the counts with those that are kept here.
 func (m *entries) addTo(s Stats) Stats {
@@ -168,6 +171,7 @@ func (m *entries) put(e *entry, stamp uint64) bool {
 	if s.stamp != stamp {
 		return false
 	}
+	e.home = s
 	into, other := m.known, m.blank
 	if e.keyring == nil || e.keyring.unknown() {
 		into, other = m.blank, m.known

@@ -69,6 +69,7 @@ func TestUnknownIDsAreBoundedAndDoNotPushOutRealOnes(t *testing.T) {
 	for i := range size / 2 {
 		r.serves(fmt.Sprintf("real-%d", i), "k")
 	}
+	r.cache.InvalidateAll()
 	if got := r.store.loads.Load(); got != 0 {
 		t.Errorf("%d real chatbots were pushed out", got)
 	}
@@ -99,8 +100,8 @@ func TestEvictionNeverYieldsAWrongAnswer(t *testing.T) {
 	if kept := r.cache.entries.known.MaxCost() - r.cache.entries.known.RemainingCost(); kept > 10 {
 		t.Errorf("%d entries kept, want at most 10", kept)
 	}
-	if r.cache.Stats().SetsRejected == 0 {
-		t.Error("no rejected Set was counted, so a cache that is too small goes unnoticed")
+	if s := r.cache.Stats(); s.SetsRejected+s.Evicted == 0 {
+		t.Error("nothing was counted as pushed out, so a cache that is too small goes unnoticed")
 	}
 }
 
@@ -162,5 +163,20 @@ func TestRecordOfAnotherChatbotIsRefused(t *testing.T) {
 	// A store that mixes up chatbots is not believed at all.
 	if _, err := newKeyring("mine", &Record{Chatbot: "theirs"}, nil, r.cache.opener); err == nil {
 		t.Error("the record of another chatbot made a keyring")
+	}
+}
+
+func TestCacheThatIsLargeEnoughReportsNoLoss(t *testing.T) {
+	r := newRig(t, CacheConfig{MaxChatbots: 200})
+	defer r.cache.Close()
+	for i := range 100 {
+		r.set(fmt.Sprintf("bot-%d", i), "k")
+		r.serves(fmt.Sprintf("bot-%d", i), "k")
+		r.cache.Invalidate(fmt.Sprintf("bot-%d", i))
+		r.serves(fmt.Sprintf("bot-%d", i), "k")
+	}
+	r.cache.InvalidateAll()
+	if s := r.cache.Stats(); s.Evicted+s.SetsRejected+s.SetsDropped != 0 || s.Invalidations != 101 || s.Loads != 200 {
+		t.Errorf("a quiet cache reports %+v", s)
 	}
 }

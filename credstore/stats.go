@@ -19,14 +19,15 @@ type Stats struct {
 	StaleSecrets    uint64 // uses past the recheck because the cipher is unreachable
 	Refused         uint64 // uses that ended in ErrUnavailable
 	Invalidations   uint64
+	Evicted         uint64 // entries pushed out by others: above zero MaxChatbots is too small; costs loads, nothing else
 	SetsDropped     uint64 // by ristretto: above zero the cache is under a flood; costs loads, nothing else
-	SetsRejected    uint64 // by ristretto: above zero MaxChatbots is too small; costs loads, nothing else
+	SetsRejected    uint64 // by ristretto: as Evicted, it was the newcomer's turn
 }
 
 // counters are the live form of Stats, except for hits, which the shards count.
 type counters struct {
 	unknown, loads, loadOutages, loadRefusals, replays, outdated, refreshes, staleKeyrings,
-	decrypts, decryptOutages, decryptRefusals, staleSecrets, refused, invalidations,
+	decrypts, decryptOutages, decryptRefusals, staleSecrets, refused, invalidations, evicted,
 	setsDropped, setsRejected atomic.Uint64
 }
 
@@ -46,6 +47,7 @@ func (n *counters) stats() Stats {
 		StaleSecrets:    n.staleSecrets.Load(),
 		Refused:         n.refused.Load(),
 		Invalidations:   n.invalidations.Load(),
+		Evicted:         n.evicted.Load(),
 		SetsDropped:     n.setsDropped.Load(),
 		SetsRejected:    n.setsRejected.Load(),
 	}
