@@ -233,6 +233,36 @@ func TestUnknownChatbotIsRefusedWhileTheStoreIsUnreachable(t *testing.T) {
 	})
 }
 
+func TestRefusedChatbotsLoadsArePausedLongerAndLonger(t *testing.T) {
+	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
+		r.store.breaks(errDead)
+		for range 600 { // one minute
+			if _, err := r.cache.Keyring(t.Context(), "bot"); !errors.Is(err, ErrUnavailable) {
+				t.Fatalf("got %v, want ErrUnavailable", err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		// Pauses of 1, 2, 4, 4 ... seconds.
+		if got := r.store.loads.Load(); got < 14 || got > 19 {
+			t.Errorf("%d loads in a minute, want about 16", got)
+		}
+	})
+}
+
+// Two callers miss; the second one's flight starts when the first has landed.
+func TestFlightLooksAgainBeforeItLoads(t *testing.T) {
+	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
+		r.set("bot", "k")
+		r.serves("bot", "k")
+		if _, err := r.cache.join(t.Context(), "bot"); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.store.loads.Load(); got != 1 {
+			t.Errorf("%d loads, want 1", got)
+		}
+	})
+}
+
 func TestFiveThousandWaitersShareOneLoadAndOneDecryption(t *testing.T) {
 	for _, stored := range []bool{true, false} {
 		inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {

@@ -74,8 +74,7 @@ type entries struct {
 
 // A shard holds what some of the chatbots share.
 type shard struct {
-	gate   sync.RWMutex // held for reading beside every Get; for writing to close
-	closed bool
+	gate sync.RWMutex // held for reading beside every Get and Del, for writing to close
 
 	mu    sync.Mutex // one Set or invalidation at a time; held while Set waits
 	stamp uint64     // grows with every invalidation
@@ -125,9 +124,6 @@ func (m *entries) get(chatbot string) *entry {
 	s := m.shard(chatbot)
 	s.gate.RLock()
 	defer s.gate.RUnlock()
-	if s.closed {
-		return nil
-	}
 	e, ok := m.known.Get(chatbot)
 	if !ok {
 		e, ok = m.blank.Get(chatbot)
@@ -194,9 +190,6 @@ func (m *entries) forget(chatbot string, leave func()) {
 	s := m.shard(chatbot)
 	s.gate.RLock()
 	defer s.gate.RUnlock()
-	if s.closed {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stamp++
@@ -211,9 +204,6 @@ func (m *entries) forgetAll(leave func()) {
 		s := &m.shards[i]
 		s.gate.RLock()
 		defer s.gate.RUnlock()
-		if s.closed {
-			return
-		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.stamp++
@@ -230,13 +220,13 @@ func (m *entries) keepCounts(c *ristretto.Cache[string, *entry]) {
 	m.count.setsRejected.Add(c.Metrics.SetsRejected())
 }
 
-// close ends ristretto's goroutines. No flight may be under way.
+// close ends ristretto's goroutines. No flight may be under way. Later calls
+// find nothing and keep nothing.
 func (m *entries) close() {
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.gate.Lock()
 		defer s.gate.Unlock()
-		s.closed = true
 	}
 	for _, c := range m.both() {
 		m.keepCounts(c)

@@ -58,19 +58,24 @@ func (r *rig) set2(chatbot, name string) {
 }
 
 func TestWhoComesAfterAnInvalidationDoesNotWaitForTheOldLoad(t *testing.T) {
-	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
-		r.set("bot", "k")
-		r.store.faults(nil, slowly(2*time.Second))
-		go r.check("bot", "k")
-		synctest.Wait()
-		r.cache.Invalidate("bot")
-		r.store.faults(nil, nil)
-		before := time.Now()
-		r.serves("bot", "k")
-		if waited := time.Since(before); waited != 0 {
-			t.Errorf("waited %v for a load that counts no more", waited)
-		}
-	})
+	for name, invalidate := range map[string]func(*Cache){
+		"one": func(c *Cache) { c.Invalidate("bot") },
+		"all": func(c *Cache) { c.InvalidateAll() },
+	} {
+		inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
+			r.set("bot", "k")
+			r.store.faults(nil, slowly(2*time.Second))
+			go r.check("bot", "k")
+			synctest.Wait()
+			invalidate(r.cache)
+			r.store.faults(nil, nil)
+			before := time.Now()
+			r.serves("bot", "k")
+			if waited := time.Since(before); waited != 0 {
+				t.Errorf("%s: waited %v for a load that counts no more", name, waited)
+			}
+		})
+	}
 }
 
 func TestInvalidationForgetsDecryptedSecrets(t *testing.T) {
@@ -176,7 +181,8 @@ func TestCloseWaitsForLoadsAndLaterUsesAreRefused(t *testing.T) {
 		r.serves("bot", "k")
 		var ended bool
 		r.store.faults(func(ctx context.Context, _ string) error {
-			<-ctx.Done() // cut short by Close
+			<-ctx.Done()            // cut short by Close
+			time.Sleep(time.Second) // and slow to end
 			ended = true
 			return ctx.Err()
 		}, nil)

@@ -150,6 +150,18 @@ func TestOwnWritesAreSeenAtOnce(t *testing.T) {
 	}
 }
 
+// A writer that lost looks at the file, not at what it had in memory.
+func TestWriterSeesWhatItLostAgainst(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	cfg := LocalConfig{Dir: dir, Create: true, Poll: time.Hour}
+	one, two := openLocalWith(t, cfg), openLocalWith(t, cfg)
+	for range 3 {
+		setLocal(t, one, "bot", "one")
+		setLocal(t, two, "bot", "two")
+	}
+	holds(t, two, "bot", "two")
+}
+
 // The poll lives in virtual time here; the files are real.
 func TestPollTellsWhichChatbotsChanged(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")

@@ -126,11 +126,8 @@ func (o *Owner) RecordTest(ctx context.Context, chatbot string, slug provider.Sl
 	if err != nil {
 		return err
 	}
-	if k.Version != version {
-		return fmt.Errorf("%s of chatbot %s was replaced while it was tested: %w", k.Item, chatbot, ErrConflict)
-	}
 	tested := *k
-	tested.TestedAt, tested.TestResult = at, result
+	tested.Version, tested.TestedAt, tested.TestResult = version, at, result
 	return o.b.Store.PutKey(ctx, chatbot, &tested, version)
 }
 

@@ -11,8 +11,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/sidekey/sidekey/provider"
 )
 
 // The tests here start the test binary again, in a role, so that several
@@ -43,6 +46,7 @@ func play(role, dir string) error {
 		return err
 	}
 	defer l.Close()
+	fmt.Println("ready")
 	role, own, _ := strings.Cut(role, " ")
 	switch role {
 	case "writer":
@@ -145,31 +149,42 @@ func inRole(t *testing.T, role, dir string) *exec.Cmd {
 
 func TestTwoWritersAndThreeReadersInProcessesOfTheirOwn(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
+	openLocal(t, dir).Close()
 	type end struct {
-		role string
-		out  string
-		err  error
+		role, last string // what it said last
+		err        error
 	}
 	ends := make(chan end)
 	start := func(role string) {
 		cmd := inRole(t, role, dir)
+		out, err := cmd.StdoutPipe()
+		must(t, err)
+		must(t, cmd.Start())
+		lines := bufio.NewScanner(out)
+		if lines.Scan(); lines.Text() != "ready" {
+			t.Fatalf("%s: %s", role, lines.Text())
+		}
 		go func() {
-			out, err := cmd.CombinedOutput()
-			ends <- end{role, strings.TrimSpace(string(out)), err}
+			e := end{role: role}
+			for lines.Scan() {
+				e.last = lines.Text()
+			}
+			e.err = cmd.Wait()
+			ends <- e
 		}()
 	}
-	for _, role := range []string{"reader", "reader", "reader", "writer a", "writer b"} { // all make the store at once
+	for _, role := range []string{"reader", "reader", "reader", "writer a", "writer b"} {
 		start(role)
 	}
 	var l *Local
 	for left := 5; left > 0; left-- {
 		e := <-ends
 		if e.err != nil {
-			t.Fatalf("%s: %v: %s", e.role, e.err, e.out)
+			t.Fatalf("%s: %v: %s", e.role, e.err, e.last)
 		}
 		if e.role == "reader" {
-			if n, err := strconv.Atoi(e.out); err != nil || n < 5 {
-				t.Errorf("a reader saw %s different states, so it has tested nothing", e.out)
+			if n, err := strconv.Atoi(e.last); err != nil || n < 5 {
+				t.Errorf("a reader saw %q different states, so it has tested nothing", e.last)
 			}
 		}
 		if left == 4 { // both writers are through
@@ -187,6 +202,30 @@ func TestTwoWritersAndThreeReadersInProcessesOfTheirOwn(t *testing.T) {
 	}
 }
 
+func TestStoreThatManyMakeAtOnceIsMadeOnce(t *testing.T) {
+	for range 5 {
+		dir := filepath.Join(t.TempDir(), "store")
+		var all sync.WaitGroup
+		for n := range 6 {
+			all.Go(func() {
+				l, err := OpenLocal(LocalConfig{Dir: dir, Create: true})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer l.Close()
+				if _, err := NewOwner(l.Backend()).Set(t.Context(), fmt.Sprint(n), provider.OpenAI, NewSecret([]byte(canary("k"))), SetOptions{}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		for l, n := openLocal(t, dir), 0; n < 6; n++ {
+			holds(t, l, fmt.Sprint(n), "k")
+		}
+	}
+}
+
 func TestKilledWriterLeavesTheOldStateOrTheNewOneWhole(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	openLocal(t, dir).Close()
@@ -197,6 +236,9 @@ func TestKilledWriterLeavesTheOldStateOrTheNewOneWhole(t *testing.T) {
 		must(t, err)
 		must(t, cmd.Start())
 		lines := bufio.NewScanner(out)
+		if lines.Scan(); lines.Text() != "ready" {
+			t.Fatalf("writer: %s", lines.Text())
+		}
 		acknowledged := kept
 		for n := rand.IntN(4); lines.Scan(); n-- {
 			if acknowledged, err = strconv.ParseInt(lines.Text(), 10, 64); err != nil {
