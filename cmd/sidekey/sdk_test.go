@@ -16,6 +16,7 @@ type sdkCall struct {
 	status     int
 	credential string             // in sidekey's header
 	code       string             // in sidekey's header, if sidekey refuses
+	retryAfter string             // header, in seconds
 	key        provider.Slug      // whose owner key is in the body, if any
 	paid       sandbox.Credential // as the gateway's ledger has it, "" where it has nothing
 }
@@ -45,7 +46,7 @@ var (
 	notTheirs  = refused(http.StatusForbidden, "forbidden")
 	hidden     = refused(http.StatusForbidden, "path_not_exposed")
 	tooLarge   = refused(http.StatusRequestEntityTooLarge, "body_too_large")
-	noKeys     = refused(http.StatusServiceUnavailable, "keys_unavailable")
+	noKeys     = sdkCall{status: http.StatusServiceUnavailable, credential: "none", code: "keys_unavailable", retryAfter: "1"}
 )
 
 // sdkCases are the cases of the scripts, with every request that the SDK must
@@ -92,7 +93,8 @@ var sdkCases = []struct {
 	{"anthropic/tools/owner", []sdkCall{claudeKey, claudeKey}},
 	{"anthropic/tools stream/owner", []sdkCall{claudeKey}},
 	{"anthropic/beta/owner", []sdkCall{claudeKey}},
-	{"anthropic/bearer/owner", []sdkCall{claudeKey}},
+	{"anthropic/x-api-key/owner", []sdkCall{claudeKey}},
+	{"anthropic/x-api-key/system", []sdkCall{system}},
 	{"anthropic/models/free", []sdkCall{free}},
 	{"anthropic/refused/virtual model", []sdkCall{unclear}},
 	{"anthropic/refused/fallback", []sdkCall{notOwned}},
@@ -100,6 +102,7 @@ var sdkCases = []struct {
 	{"anthropic/refused/option of a stream", []sdkCall{notAllowed}},
 	{"anthropic/refused/account", []sdkCall{notTheirs}},
 	{"anthropic/refused/token", []sdkCall{stranger}},
+	{"anthropic/refused/x-api-key", []sdkCall{stranger}},
 	{"anthropic/refused/size", []sdkCall{tooLarge}},
 	{"anthropic/refused/no keys", []sdkCall{noKeys}},
 
@@ -194,7 +197,7 @@ func checkReplies(t *testing.T, got []sdkReply, calls []sdkCall) {
 		t.Fatalf("the SDK made %d requests, want %d: %v", len(got), len(calls), got)
 	}
 	for i, c := range calls {
-		if want := (sdkReply{c.status, c.credential, c.code}); got[i] != want {
+		if want := (sdkReply{c.status, c.credential, c.code, c.retryAfter}); got[i] != want {
 			t.Errorf("reply %d is %v, want %v", i+1, got[i], want)
 		}
 	}

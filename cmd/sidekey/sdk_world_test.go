@@ -160,8 +160,8 @@ type sdkResult struct {
 
 // An sdkReply is one HTTP exchange, as the SDK's fetch saw it.
 type sdkReply struct {
-	Status           int
-	Credential, Code string // of sidekey's headers
+	Status                       int
+	Credential, Code, RetryAfter string // headers
 }
 
 // run runs all scripts. They get nothing of this process's environment but the

@@ -1,11 +1,14 @@
-// The Anthropic SDK: it sends x-api-key, and keeps the error body whole in
-// error.error: {"type":"error","error":{type,message,code}}.
+// The Anthropic SDK: it keeps the error body whole in error.error:
+// {"type":"error","error":{type,message,code}}. This version sends its apiKey
+// as Authorization: Bearer; earlier ones, and others' clients, as x-api-key.
 import assert from 'node:assert/strict';
 import Anthropic from '@anthropic-ai/sdk';
 import { answered, failure, ownedClaude, test, unowned, world } from './harness.mjs';
 
 const client = (call, token = world.tokens.shop, options = {}) =>
-  new Anthropic({ baseURL: world.url, apiKey: token, authToken: null, fetch: call.fetch, ...options });
+  new Anthropic({ baseURL: world.url, apiKey: token, fetch: call.fetch, ...options });
+
+const keyHeader = (token) => ({ authToken: null, defaultHeaders: { 'X-Api-Key': token } });
 
 const hello = (model) => ({ model, max_tokens: 100, messages: [{ role: 'user', content: 'hello' }] });
 
@@ -66,11 +69,13 @@ test('anthropic/beta/owner', async (call) => {
   answered(reply.content[0].text, ownedClaude);
 });
 
-// With authToken the SDK sends Authorization: Bearer instead of x-api-key.
-test('anthropic/bearer/owner', async (call) => {
-  const reply = await client(call, null, { authToken: world.tokens.shop }).messages.create(hello(ownedClaude));
-  answered(reply.content[0].text, ownedClaude);
-});
+for (const [who, model] of [['owner', ownedClaude], ['system', unowned]]) {
+  test(`anthropic/x-api-key/${who}`, async (call) => {
+    const reply = await client(call, null, keyHeader(world.tokens.shop)).messages.create(hello(model));
+    answered(reply.content[0].text, model);
+    assert.deepEqual([...call.credentials], ['x-api-key']);
+  });
+}
 
 test('anthropic/models/free', async (call) => {
   const ids = [];
@@ -107,5 +112,6 @@ refused('option of a stream', Anthropic.BadRequestError, 400, 'option_not_allowe
   }).finalMessage());
 refused('account', Anthropic.PermissionDeniedError, 403, 'forbidden', undefined, create(), tokens.thief);
 refused('token', Anthropic.AuthenticationError, 401, 'unauthorized', undefined, create(), tokens.forged);
+refused('x-api-key', Anthropic.AuthenticationError, 401, 'unauthorized', undefined, create(), null, keyHeader(tokens.forged));
 refused('size', Anthropic.ContentTooLargeError, 413, 'body_too_large', undefined, create({ system: 'x'.repeat(2 << 20) }));
 refused('no keys', Anthropic.ServiceUnavailableError, 503, 'keys_unavailable', undefined, create(), tokens.down, { maxRetries: 0 });

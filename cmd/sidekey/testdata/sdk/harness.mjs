@@ -26,6 +26,7 @@ export function test(name, run) {
 /** Everything that one case sends, seen at the place where the SDK sends it. */
 class Call {
   replies = [];
+  credentials = new Set(); // names of the headers that carried the token
   #bodies = [];
 
   constructor(name) {
@@ -37,12 +38,14 @@ class Call {
     const request = new Request(input, init);
     if (!request.url.startsWith(world.url)) return fetch(request); // the OpenAI SDK tries fetch out on a data: URL
     request.headers.set('x-sdk-case', this.name);
-    const reply = { status: 0, credential: '', code: '' };
+    for (const name of ['authorization', 'x-api-key']) if (request.headers.has(name)) this.credentials.add(name);
+    const reply = { status: 0, credential: '', code: '', retryAfter: '' };
     this.replies.push(reply); // also when fetch throws: an attempt is an attempt
     const response = await fetch(request);
     reply.status = response.status;
     reply.credential = response.headers.get('x-sidekey-credential') ?? '';
     reply.code = response.headers.get('x-sidekey-error') ?? '';
+    reply.retryAfter = response.headers.get('retry-after') ?? '';
     this.#bodies.push(response.clone().text().catch(() => ''));
     return response;
   };
