@@ -38,13 +38,13 @@ vertex, bedrock and azure it is a JSON object.`,
 			if err != nil {
 				return err
 			}
-			return o.with(ctx, func(ctx context.Context, owner *credstore.Owner) error {
+			return o.with(ctx, true, func(ctx context.Context, owner *credstore.Owner) error {
 				info, err := owner.Set(ctx, o.chatbot, o.slug, secret, credstore.SetOptions{Account: o.account, Label: label})
 				if err != nil {
 					return err
 				}
-				if err := a.done(keyReport(o.chatbot, info), "stored the %s key of chatbot %s (ends in %s, version %d)",
-					o.slug, o.chatbot, info.Hint, info.Version); err != nil {
+				if err := a.done(keyReport(o.chatbot, info), "stored the %s key of chatbot %s (ends in %s)",
+					o.slug, o.chatbot, dash(info.Hint)); err != nil {
 					return err
 				}
 				return o.remindBYOK(ctx, owner)
@@ -99,7 +99,7 @@ key on standard input is tested and nothing is stored. It exits 0 only for valid
 			if unsaved {
 				return o.testUnsaved(c.Context())
 			}
-			return o.with(c.Context(), o.testStored)
+			return o.with(c.Context(), false, o.testStored)
 		},
 	}, true)
 	c.Flags().BoolVar(&unsaved, "stdin", false, "test the key on standard input instead of the stored one")
@@ -156,7 +156,7 @@ func (a *app) keysDelete() *cobra.Command {
 			if err := o.check(true); err != nil {
 				return err
 			}
-			return o.with(c.Context(), func(ctx context.Context, owner *credstore.Owner) error {
+			return o.with(c.Context(), false, func(ctx context.Context, owner *credstore.Owner) error {
 				if err := owner.Delete(ctx, o.chatbot, o.slug, o.account); err != nil {
 					return err
 				}
@@ -184,7 +184,7 @@ that the store holds.`,
 					return err
 				}
 			}
-			return o.with(c.Context(), o.list)
+			return o.with(c.Context(), false, o.list)
 		},
 	}, false)
 }
@@ -210,17 +210,17 @@ func (o *ownerCall) list(ctx context.Context, owner *credstore.Owner) error {
 		return o.app.printJSON(out)
 	}
 	w := tabwriter.NewWriter(o.app.stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "CHATBOT\tACCOUNT\tBYOK\tPROVIDER\tENDS IN\tVERSION\tCHANGED\tTESTED\tLABEL")
+	fmt.Fprintln(w, "CHATBOT\tACCOUNT\tBYOK\tPROVIDER\tENDS IN\tCHANGED\tTESTED\tLABEL")
 	for _, info := range all {
 		head := fmt.Sprintf("%s\t%s\t%s", info.Chatbot, dash(info.Account), onOff(info.BYOK))
 		if info.BYOIURL != "" {
 			fmt.Fprintf(w, "%s\t(own endpoint %s)\n", head, plain(info.BYOIURL))
 		}
 		if len(info.Keys) == 0 && info.BYOIURL == "" {
-			fmt.Fprintf(w, "%s\t-\t\t\t\t\t\n", head)
+			fmt.Fprintf(w, "%s\t-\t\t\t\t\n", head)
 		}
 		for _, k := range info.Keys {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", head, k.Slug, dash(plain(k.Hint)), k.Version, day(k.UpdatedAt), tested(k), plain(k.Label))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", head, k.Slug, dash(plain(k.Hint)), day(k.UpdatedAt), tested(k), plain(k.Label))
 		}
 	}
 	return w.Flush()

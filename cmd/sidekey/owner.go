@@ -80,14 +80,15 @@ func unknownProvider(name string) error {
 }
 
 // with opens the store that the configuration names, runs fn, and closes it.
-func (o *ownerCall) with(ctx context.Context, fn func(context.Context, *credstore.Owner) error) error {
+// Only commands that store something make a store where none is.
+func (o *ownerCall) with(ctx context.Context, create bool, fn func(context.Context, *credstore.Owner) error) error {
 	ld, err := o.app.config()
 	if err != nil {
 		return err
 	}
 	ctx, stop := o.app.interruptible(ctx)
 	defer stop()
-	store, err := credstore.OpenLocal(credstore.LocalConfig{Dir: ld.Config.Store.Local.Dir})
+	store, err := openStore(ld, create, nil)
 	if err != nil {
 		return err
 	}
@@ -122,7 +123,7 @@ are paid by the platform until byok on.`,
 				return err
 			}
 			on := args[0] == "on"
-			return o.with(c.Context(), func(ctx context.Context, owner *credstore.Owner) error {
+			return o.with(c.Context(), true, func(ctx context.Context, owner *credstore.Owner) error {
 				if err := owner.SetBYOK(ctx, o.chatbot, on, o.account); err != nil {
 					return err
 				}
@@ -159,7 +160,7 @@ for on a terminal without being shown.`,
 			if err != nil {
 				return err
 			}
-			return o.with(ctx, func(ctx context.Context, owner *credstore.Owner) error {
+			return o.with(ctx, true, func(ctx context.Context, owner *credstore.Owner) error {
 				if err := owner.SetBYOI(ctx, o.chatbot, url, header, secret, o.account); err != nil {
 					return err
 				}
@@ -182,7 +183,7 @@ func (a *app) byoiClear() *cobra.Command {
 			if err := o.check(false); err != nil {
 				return err
 			}
-			return o.with(c.Context(), func(ctx context.Context, owner *credstore.Owner) error {
+			return o.with(c.Context(), false, func(ctx context.Context, owner *credstore.Owner) error {
 				if err := owner.ClearBYOI(ctx, o.chatbot, o.account); err != nil {
 					return err
 				}

@@ -80,7 +80,7 @@ func (s *sidecar) run(ctx context.Context, stop, hup <-chan os.Signal) error {
 	serving.Go(func() { failed <- s.serveRequests() })
 	serving.Go(func() { failed <- s.serveAdmin() })
 	watchers.Go(func() { s.watchFiles(watching) })
-	watchers.Go(func() { s.watchStore(watching) })
+	s.store.Watch(watching, s.forget)
 	watchers.Go(func() { s.reloadOn(watching, hup) })
 	s.announce()
 
@@ -96,7 +96,7 @@ func (s *sidecar) run(ctx context.Context, stop, hup <-chan os.Signal) error {
 	watchers.Wait()
 	s.admin.Close()
 	serving.Wait()
-	s.source.cache().Close()
+	s.source.Close()
 	return errors.Join(err, s.store.Close())
 }
 
@@ -176,12 +176,10 @@ func (s *sidecar) watchFiles(ctx context.Context) {
 	w.run(ctx)
 }
 
-// watchStore forgets what another process changed in the store, until ctx
-// ends.
-func (s *sidecar) watchStore(ctx context.Context) {
-	s.store.Watch(ctx, func(chatbots []string) {
-		for _, chatbot := range chatbots {
-			s.source.cache().Invalidate(chatbot)
-		}
-	})
+// forget drops what is cached of chatbots whose records changed in the store,
+// whoever changed them.
+func (s *sidecar) forget(chatbots []string) {
+	for _, chatbot := range chatbots {
+		s.source.cache().Invalidate(chatbot)
+	}
 }

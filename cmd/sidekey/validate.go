@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,7 +80,10 @@ func (c *checker) address(at, address, example string) {
 	if sock, ok := strings.CutPrefix(address, "unix:"); ok {
 		// sockaddr_un holds 108 bytes, the last of them zero (unix(7)).
 		if sock == "" || len(sock) > 107 {
-			c.bad(at, "a socket's path has 1 to 107 bytes", "write for example "+example)
+			c.bad(at, "a socket's path has 1 to 107 bytes", "write for example unix:/run/sidekey.sock")
+		}
+		if sock != "" && !filepath.IsAbs(sock) {
+			c.bad(at, "a socket's path is absolute", "write for example unix:/run/sidekey.sock")
 		}
 		return
 	}

@@ -57,8 +57,11 @@ func (w *watcher) run(ctx context.Context) {
 		case <-quiet.C:
 			waiting = false
 			w.look()
-			w.follow(fs)
-			continue
+			if !w.follow(fs) {
+				continue
+			}
+			// A folder is new. What happened in it before its watch was set
+			// was told by no event: look again.
 		}
 		now := time.Now()
 		if !waiting {
@@ -71,22 +74,26 @@ func (w *watcher) run(ctx context.Context) {
 	}
 }
 
-// follow sets a watch on each folder that matters and drops the others.
-// Setting one again is harmless, and mends one that ended because the folder
-// itself was removed and made anew.
-func (w *watcher) follow(fs *fsnotify.Watcher) {
+// follow sets a watch on each folder that matters and drops the others; it
+// reports whether one is new. Setting one again is harmless, and mends one that
+// ended because the folder itself was removed and made anew.
+func (w *watcher) follow(fs *fsnotify.Watcher) (grown bool) {
 	if fs.Events == nil {
-		return
+		return false
 	}
-	want := folders(w.files())
-	for _, dir := range fs.WatchList() {
+	want, watched := folders(w.files()), fs.WatchList()
+	for _, dir := range watched {
 		if !slices.Contains(want, dir) {
 			fs.Remove(dir)
 		}
 	}
 	for _, dir := range want {
-		fs.Add(dir) // a folder that is missing is found by the poll
+		// A folder that is missing is found by the poll.
+		if err := fs.Add(dir); err == nil && !slices.Contains(watched, dir) {
+			grown = true
+		}
 	}
+	return grown
 }
 
 // folders lists the folders in which a change can change one of the files:

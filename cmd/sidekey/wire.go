@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/sidekey/sidekey/credstore"
 	"github.com/sidekey/sidekey/proxy"
@@ -14,19 +16,20 @@ import (
 
 // wire makes all parts and ties them together. On an error what was made is
 // closed again.
-func (a *app) wire(ld *loaded) (s *sidecar, err error) {
-	s = &sidecar{app: a, start: ld, logs: NewLogs(a.stderr, ld.Config.Log)}
+func (a *app) wire(ld *loaded) (_ *sidecar, err error) {
+	s := &sidecar{app: a, start: ld, logs: NewLogs(a.stderr, ld.Config.Log)}
 	s.log = s.logs.Logger
 	defer func() {
 		if err != nil {
 			s.undo()
 		}
 	}()
-	s.store, err = credstore.OpenLocal(credstore.LocalConfig{
-		Dir: ld.Config.Store.Local.Dir, OnError: s.storeState,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("store.local: %w", err)
+	// A folder that the operator named must be there: a volume that was not
+	// mounted would otherwise look like a store in which nobody has keys, and
+	// the platform would pay for all.
+	_, named := ld.source["store.local.dir"]
+	if s.store, err = openStore(ld, !named, s.storeState); err != nil {
+		return nil, err
 	}
 	cache, err := s.newCache(&ld.Config.Cache)
 	if err != nil {
@@ -42,7 +45,7 @@ func (a *app) wire(ld *loaded) (s *sidecar, err error) {
 	}
 	if ld.TLS != nil {
 		s.tls.Store(ld)
-		s.listener = tls.NewListener(s.listener, &tls.Config{GetConfigForClient: s.presentTLS})
+		s.listener = wire.WrapTLSListener(s.listener, &tls.Config{GetConfigForClient: s.presentTLS})
 	}
 	if s.adminLn, err = wire.Listen(ld.Config.Admin.Listen); err != nil {
 		return nil, fmt.Errorf("admin.listen: %w", err)
@@ -53,6 +56,11 @@ func (a *app) wire(ld *loaded) (s *sidecar, err error) {
 	return s, nil
 }
 
+// openStore opens the store that the configuration names.
+func openStore(ld *loaded, create bool, told func(error)) (*credstore.Local, error) {
+	return credstore.OpenLocal(credstore.LocalConfig{Dir: ld.Config.Store.Local.Dir, Create: create, OnError: told})
+}
+
 func (s *sidecar) undo() {
 	for _, ln := range []net.Listener{s.listener, s.adminLn} {
 		if ln != nil {
@@ -60,7 +68,7 @@ func (s *sidecar) undo() {
 		}
 	}
 	if s.source != nil {
-		s.source.cache().Close()
+		s.source.Close()
 	}
 	if s.store != nil {
 		s.store.Close()
@@ -122,7 +130,19 @@ func (s *sidecar) apply(ld *loaded) []Problem {
 // which starts empty.
 type liveSource struct {
 	current atomic.Pointer[credstore.Cache]
+	retired []retiredCache // guarded by the reloader's lock
 }
+
+// A retiredCache still decrypts for requests that began with it. Closing it at
+// once would break them off.
+type retiredCache struct {
+	*credstore.Cache
+	since time.Time
+}
+
+// retirement is longer than any request needs to read its body and then its
+// key.
+const retirement = time.Hour
 
 func (l *liveSource) cache() *credstore.Cache { return l.current.Load() }
 
@@ -131,4 +151,23 @@ func (l *liveSource) Keyring(ctx context.Context, chatbot string) (*credstore.Ke
 	return l.current.Load().Keyring(ctx, chatbot)
 }
 
-func (l *liveSource) replace(c *credstore.Cache) { l.current.Swap(c).Close() }
+// replace puts a cache in force, and closes those that retired long ago.
+func (l *liveSource) replace(c *credstore.Cache) {
+	now := time.Now()
+	l.retired = append(l.retired, retiredCache{l.current.Swap(c), now})
+	l.retired = slices.DeleteFunc(l.retired, func(r retiredCache) bool {
+		old := now.Sub(r.since) > retirement
+		if old {
+			r.Close()
+		}
+		return old
+	})
+}
+
+// Close ends all of them.
+func (l *liveSource) Close() {
+	for _, r := range l.retired {
+		r.Close()
+	}
+	l.current.Load().Close()
+}
