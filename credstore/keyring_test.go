@@ -287,6 +287,35 @@ func TestDeletedKeyDoesNotComeBackAsAReplay(t *testing.T) {
 	})
 }
 
+func TestOlderSettingsAreRefusedWhileNewerOnesAreKnown(t *testing.T) {
+	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
+		r.set("bot", "k")
+		old := *r.store.recs["bot"].Settings
+		if err := r.owner.SetBYOK(t.Context(), "bot", false, ""); err != nil {
+			t.Fatal(err)
+		}
+		if r.ring("bot").BYOK() {
+			t.Fatal("BYOK is on")
+		}
+		*r.store.recs["bot"].Settings = old
+		time.Sleep(6 * time.Minute)
+		if r.ring("bot").BYOK() {
+			t.Error("BYOK came back on with older settings")
+		}
+	})
+}
+
+func TestPrintedKeyringAndCacheShowNoKey(t *testing.T) {
+	r := newRig(t, CacheConfig{})
+	defer r.cache.Close()
+	r.set("bot", "printed")
+	r.serves("bot", "printed")
+	k := r.ring("bot")
+	for _, v := range []any{k, *k, r.cache.entries.get("bot"), k.keys[0].sealed.open.Load(), LocalConfig{Keyset: NewSecret([]byte(canary("printed")))}} {
+		clean(t, fmt.Sprintf("%T", v), fmt.Sprintf("%v %+v %#v %s %x", v, v, v, v, v), canary("printed"))
+	}
+}
+
 func TestKeysWithoutSettingsAreRefusedNotGuessed(t *testing.T) {
 	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
 		r.set("bot", "k")

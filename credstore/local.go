@@ -25,7 +25,7 @@ type LocalConfig struct {
 	Keyset     Secret        // the keyset itself, from the environment or a secret mount; then no file is read
 	Poll       time.Duration // 1s: how often to look for other processes' writes
 	LockWait   time.Duration // 5s: how long a write waits for another process
-	OnError    func(error)   // told when the file cannot be read any more, and nil when it can again; must not block
+	OnError    func(error)   // told when the file cannot be read any more, and nil when it can again; must not block or use the store
 }
 
 // Local is the embedded store: one JSON file, in which each secret is sealed

@@ -100,7 +100,7 @@ func TestLocalDirectoryHoldsNoReadableKey(t *testing.T) {
 	}
 }
 
-func TestOtherProcessesWritesAreSeenWithinTwoSeconds(t *testing.T) {
+func TestOtherProcessesWritesReachTheCache(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	reader := openLocal(t, dir)
 	writer := openLocal(t, dir) // as another process: nothing is shared but the files
@@ -118,7 +118,7 @@ func TestOtherProcessesWritesAreSeenWithinTwoSeconds(t *testing.T) {
 	})
 	for _, name := range []string{"first", "second"} {
 		setLocal(t, writer, "bot", name)
-		deadline := time.Now().Add(2 * time.Second)
+		deadline := time.Now().Add(30 * time.Second) // how soon is for the virtual clock below
 		for {
 			k, err := cache.Keyring(t.Context(), "bot")
 			if err != nil {
@@ -128,7 +128,7 @@ func TestOtherProcessesWritesAreSeenWithinTwoSeconds(t *testing.T) {
 				break
 			}
 			if time.Now().After(deadline) {
-				t.Fatalf("the %s key is not in effect after 2s", name)
+				t.Fatalf("the %s key is not in effect", name)
 			}
 			select {
 			case <-told:
@@ -188,7 +188,7 @@ func TestPollTellsWhichChatbotsChanged(t *testing.T) {
 	})
 }
 
-func TestRotationInOneProcessReachesTheCacheOfAnotherInTime(t *testing.T) {
+func TestOtherProcessesWritesAreSeenWithinTwoSeconds(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	openLocal(t, dir).Close()
 	synctest.Test(t, func(t *testing.T) {

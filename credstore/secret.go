@@ -37,7 +37,7 @@ func NewSecret(b []byte) Secret {
 	}
 	kept := make([]byte, len(b))
 	copy(kept, b)
-	return Secret{reveal: func() []byte { return kept[:len(kept):len(kept)] }}
+	return Secret{reveal: func() []byte { return kept }}
 }
 
 // Reveal returns the secret bytes. They are shared by all holders of the
