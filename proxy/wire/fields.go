@@ -1,5 +1,10 @@
 package wire
 
+import (
+	"bytes"
+	"encoding/binary"
+)
+
 // Byte classes of RFC 9110 section 5.6.2 (token) and 5.5 (field value). One
 // table, one bit for each class: the head checks are one pass with one load a
 // byte.
@@ -116,27 +121,38 @@ func nextMember(list []byte) (member, rest []byte) {
 // nextLine cuts the first header line off raw, which CheckHead or
 // parseReplyHead has approved: every line is "name:" OWS value OWS CRLF. line
 // includes the CRLF. An empty name means the end of the lines.
+//
+// Hot path: two searches that the runtime does with vector instructions.
 func nextLine(raw []byte) (line, name, value, rest []byte) {
-	for i, c := range raw {
-		if c != ':' {
-			if c == '\r' || c == '\n' {
-				break
-			}
-			continue
-		}
-		for j := i + 1; j < len(raw); j++ {
-			if raw[j] != '\n' {
-				continue
-			}
-			end := j
-			if raw[end-1] == '\r' {
-				end--
-			}
-			return raw[:j+1], raw[:i], trimOWS(raw[i+1 : end]), raw[j+1:]
-		}
-		break
+	lf := bytes.IndexByte(raw, '\n')
+	if lf < 1 {
+		return nil, nil, nil, nil
 	}
-	return nil, nil, nil, nil
+	line = raw[:lf+1]
+	colon := bytes.IndexByte(line, ':')
+	if colon < 1 {
+		return nil, nil, nil, nil
+	}
+	return line, line[:colon], trimOWS(line[colon+1 : lf-1]), raw[lf+1:]
+}
+
+// valueEnd returns the length of the run of field value bytes at the start of
+// b. Eight bytes at a time: the usual value has none below space.
+func valueEnd(b []byte) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:])
+		del := x ^ 0x7f*ones
+		// Non-zero if a byte is below 0x20 or is 0x7f. The subtraction's borrow
+		// can only add false alarms, which the loop below sorts out.
+		if ((x-0x20*ones)&^x|(del-ones)&^del)&highs != 0 {
+			break
+		}
+	}
+	for ; i < len(b) && class[b[i]]&isValue != 0; i++ {
+	}
+	return i
 }
 
 // parseLength reads a Content-Length: digits only, no sign, no list, at most

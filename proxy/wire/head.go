@@ -32,15 +32,26 @@ func AppendHead(dst []byte, method, target []byte, host string, h *fasthttp.Requ
 	dst = append(dst, host...)
 	dst = append(dst, "\r\n"...)
 
-	raw := h.RawHeaders()
-	listed := connectionLines(raw)
+	return appendLines(dst, h.RawHeaders(), requestHop, drop), nil
+}
+
+// appendLines appends the lines of raw that neither hop nor drop nor a
+// Connection line takes away. Hot path: a head without Connection options
+// beyond keep-alive and close is walked once.
+func appendLines(dst, raw []byte, hop, drop func(name []byte) bool) []byte {
+	start, listed := len(dst), false
 	for rest := raw; ; {
-		line, name, _, next := nextLine(rest)
+		line, name, value, next := nextLine(rest)
 		if len(name) == 0 {
-			return dst, nil
+			return dst
 		}
 		rest = next
-		if requestHop(name) || listed > 0 && connectionNames(raw, name) || drop != nil && drop(name) {
+		if !listed && fold(name, "connection") && !fold(value, "keep-alive") && !fold(value, "close") {
+			// Lines before this one may be named in it: begin again.
+			dst, rest, listed = dst[:start], raw, true
+			continue
+		}
+		if hop(name) || drop != nil && drop(name) || listed && connectionNames(raw, name) {
 			continue
 		}
 		dst = append(dst, line...)
@@ -103,21 +114,6 @@ func requestHop(name []byte) bool {
 		return fold(name, "upgrade")
 	}
 	return false
-}
-
-// connectionLines counts the Connection lines, so that the usual head, which
-// has none or a harmless one, is walked once.
-func connectionLines(raw []byte) (n int) {
-	for {
-		_, name, value, rest := nextLine(raw)
-		if len(name) == 0 {
-			return n
-		}
-		if fold(name, "connection") && !fold(value, "keep-alive") && !fold(value, "close") {
-			n++
-		}
-		raw = rest
-	}
 }
 
 // connectionNames reports whether any Connection line lists name. The number

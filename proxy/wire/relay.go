@@ -112,27 +112,13 @@ func appendReplyHead(dst []byte, rep *Reply) []byte {
 	dst = append(dst, ' ')
 	dst = append(dst, rep.Header.reason...)
 	dst = append(dst, crlf...)
-	raw := rep.Header.raw
-	listed := connectionLines(raw)
-	lengthDone := rep.Body != nil
-	for rest := raw; ; {
-		line, name, _, next := nextLine(rest)
-		if len(name) == 0 {
-			return append(dst, crlf...)
-		}
-		rest = next
-		if fold(name, "content-length") {
-			if !lengthDone {
-				dst = append(dst, line...)
-				lengthDone = true
-			}
-			continue
-		}
-		if replyHop(name) || listed > 0 && connectionNames(raw, name) {
-			continue
-		}
-		dst = append(dst, line...)
+	if rep.Body == nil && rep.Length >= 0 {
+		dst = append(dst, "Content-Length: "...)
+		dst = strconv.AppendInt(dst, rep.Length, 10)
+		dst = append(dst, crlf...)
 	}
+	dst = appendLines(dst, rep.Header.raw, replyHop, nil)
+	return append(dst, crlf...)
 }
 
 // replyHop reports the names that concern the upstream's connection only
@@ -140,7 +126,7 @@ func appendReplyHead(dst []byte, rep *Reply) []byte {
 func replyHop(name []byte) bool {
 	switch name[0] | 0x20 {
 	case 'c':
-		return fold(name, "connection")
+		return fold(name, "connection") || fold(name, "content-length")
 	case 'k':
 		return fold(name, "keep-alive")
 	case 'p':

@@ -27,25 +27,26 @@ func (c *upConn) roundTrip(req *Request, rep *Reply, client *Conn) *Error {
 	before := c.sock.wrote
 	rep.Status, rep.Body, rep.Length = 0, nil, 0
 	rep.Header = ReplyHeader{}
-	var h replyHead
+	h := &c.head // here, because a local one would escape to the heap
+	*h = replyHead{}
 	var sent, read error
 	c.t.watch.add(client, c)
 	if size := int64(len(req.Head)) + req.Length; req.Stream != nil || size > uploadApart {
-		sent, read = c.sendWhileListening(req, rep, &h)
+		sent, read = c.sendWhileListening(req, rep, h)
 	} else if sent = c.send(req); sent == nil {
 		rep.Sent = time.Now()
 		_ = c.sock.readUntil(rep.Sent.Add(c.t.cfg.HeaderWait))
-		read = c.readHead(req, rep, &h)
+		read = c.readHead(req, rep, h)
 	} else if c.sock.wrote > before {
 		rep.Sent = time.Now()
 		_ = c.sock.readUntil(rep.Sent.Add(lastWords))
-		read = c.readHead(req, rep, &h)
+		read = c.readHead(req, rep, h)
 	}
 	written := c.sock.wrote > before
 	if read != nil || !written {
 		return c.failed(sent, read, written)
 	}
-	c.accept(rep, &h, sent == nil)
+	c.accept(rep, h, sent == nil)
 	return nil
 }
 

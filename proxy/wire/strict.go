@@ -96,9 +96,7 @@ func (c *headCheck) line(raw []byte) (int, error) {
 	}
 	name := raw[:i]
 	j := i + 1
-	for j < len(raw) && class[raw[j]]&isValue != 0 {
-		j++
-	}
+	j += valueEnd(raw[j:])
 	if j+1 >= len(raw) || raw[j] != '\r' || raw[j+1] != '\n' {
 		return 0, refuse("a header value has a control byte, or a line does not end in CRLF (RFC 9112 section 2.2)")
 	}

@@ -102,8 +102,8 @@ func replyLine(raw []byte) int {
 	if i == 0 || i == len(raw) || raw[i] != ':' {
 		return -1
 	}
-	for i++; i < len(raw) && class[raw[i]]&isValue != 0; i++ {
-	}
+	i++
+	i += valueEnd(raw[i:])
 	if i+1 >= len(raw) || raw[i] != '\r' || raw[i+1] != '\n' {
 		return -1
 	}

@@ -36,7 +36,8 @@ type Config struct {
 	Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Request is one outgoing request. The transport reads it during Do only.
+// Request is one outgoing request. It belongs to the transport during Do and
+// to the caller again afterwards.
 type Request struct {
 	// Head is the request line and header lines without framing and without
 	// the blank line, as AppendHead and AppendLine build it.
@@ -52,6 +53,8 @@ type Request struct {
 	NoBody bool
 	// Method decides how the reply is framed (HEAD has no body).
 	Method string
+
+	gathered [1][]byte // a small stream, read into one piece
 }
 
 // Stats are plain counters since the transport's start; Open and Idle are the
@@ -100,6 +103,37 @@ func (t *Transport) Do(req *Request, rep *Reply, client *Conn) error {
 	if !req.valid() {
 		return &Error{Kind: BadRequest, Err: errLengths}
 	}
+	if req.Stream != nil && req.Length >= 0 && req.Length <= streamRead {
+		return t.doGathered(req, rep, client)
+	}
+	return t.do(req, rep, client)
+}
+
+// doGathered reads a small body before it takes a connection: the whole
+// request is one write then, and a client that trickles holds no upstream
+// connection.
+func (t *Transport) doGathered(req *Request, rep *Reply, client *Conn) error {
+	buf := streamBufs.Get().(*[largeBuf]byte)
+	defer streamBufs.Put(buf)
+	n := 0
+	for _, p := range req.Body {
+		n += copy(buf[n:], p)
+	}
+	if _, err := io.ReadFull(req.Stream, buf[n:req.Length]); err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return &Error{Kind: UploadBroken, Err: err}
+	}
+	body, stream := req.Body, req.Stream
+	req.gathered[0] = buf[:req.Length]
+	req.Body, req.Stream = req.gathered[:], nil
+	err := t.do(req, rep, client)
+	req.Body, req.Stream, req.gathered[0] = body, stream, nil
+	return err
+}
+
+func (t *Transport) do(req *Request, rep *Reply, client *Conn) error {
 	for {
 		c, err := t.connection()
 		if err != nil {

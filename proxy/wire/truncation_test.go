@@ -157,7 +157,7 @@ func TestMalformedReplyHeadIsBrokeOff(t *testing.T) {
 // An upload that is cut must not become a complete request upstream.
 func TestCutUploadNeverReachesTheUpstreamAsComplete(t *testing.T) {
 	const head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n"
-	big := strings.Repeat("x", 10000)
+	big := strings.Repeat("x", 100_000)
 	cuts := map[string]string{
 		"chunked, between chunks":   head + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
 		"chunked, before the first": head + "Transfer-Encoding: chunked\r\n\r\n",
@@ -166,7 +166,8 @@ func TestCutUploadNeverReachesTheUpstreamAsComplete(t *testing.T) {
 		"chunked, in the end":       head + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
 		"chunked, bad chunk end":    head + "Transfer-Encoding: chunked\r\n\r\n2\r\nhiQ0\r\n\r\n",
 		"chunked, LF in extension":  head + "Transfer-Encoding: chunked\r\n\r\n2;a\nhi\r\n0\r\n\r\n",
-		"fixed, short":              head + "Content-Length: 20000\r\n\r\n" + big,
+		"fixed, short":              head + "Content-Length: 200000\r\n\r\n" + big,
+		"fixed, small and short":    head + "Content-Length: 20000\r\n\r\n" + big[:10000],
 	}
 	bothWays(t, func(t *testing.T, overTLS bool) {
 		for name, cut := range cuts {
@@ -181,7 +182,8 @@ func TestCutUploadNeverReachesTheUpstreamAsComplete(t *testing.T) {
 				c.send(t, cut)
 				c.Conn.(*net.TCPConn).CloseWrite()
 				io.Copy(io.Discard, c.br)
-				if <-complete {
+				// A small body is read whole before a connection is taken.
+				if u.conns.Load() > 0 && <-complete {
 					t.Error("the upstream read a complete request")
 				}
 				if e := g.lastError(); e == nil || e.Kind != UploadBroken {

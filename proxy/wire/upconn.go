@@ -15,6 +15,7 @@ type upConn struct {
 	nc      io.ReadWriteCloser // the sock, or TLS on top of it
 	overTLS bool
 	in      inbuf
+	head    replyHead
 
 	expires   time.Time // not used for a new request after that
 	idleSince time.Time
