@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -104,8 +105,17 @@ func (s *sidecar) announce() {
 	for _, w := range s.start.Warnings {
 		s.log.Warn().Msg(w.String())
 	}
-	s.log.Info().Str("listen", s.listener.Addr().String()).Str("admin", s.adminLn.Addr().String()).
+	s.log.Info().Str("listen", bound(s.start.Config.Listen, s.listener)).Str("admin", bound(s.start.Config.Admin.Listen, s.adminLn)).
 		Str("config", s.start.File).Str("identity", s.start.Config.Identity.Mode).Msg("serving")
+}
+
+// bound is where a listener can be reached: its port may have been chosen by
+// the system, its socket moved into place after it was made.
+func bound(configured string, ln net.Listener) string {
+	if strings.HasPrefix(configured, "unix:") {
+		return configured
+	}
+	return ln.Addr().String()
 }
 
 func (s *sidecar) serveRequests() error {

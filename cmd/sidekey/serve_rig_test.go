@@ -53,14 +53,28 @@ type running struct {
 	signals map[os.Signal][]chan<- os.Signal
 }
 
-// serve starts the program with the configuration; %STORE stands for an empty
-// store's folder. It ends with the test.
+// serve starts the program with the configuration and an empty store.
 func serve(t *testing.T, config string, env testEnv, adjust ...func(*app)) *running {
+	t.Helper()
+	r := prepare(t, env)
+	r.start(config, adjust...)
+	return r
+}
+
+// prepare makes an empty store.
+func prepare(t *testing.T, env testEnv) *running {
 	t.Helper()
 	r := &running{t: t, env: env, status: make(chan int, 1), signals: map[os.Signal][]chan<- os.Signal{}}
 	r.dir = filepath.Join(t.TempDir(), "store")
-	r.owner(func(*credstore.Owner) error { return nil })
 	r.file = filepath.Join(t.TempDir(), "sidekey.yaml")
+	r.owner(func(*credstore.Owner) error { return nil })
+	return r
+}
+
+// start starts the program. It ends with the test.
+func (r *running) start(config string, adjust ...func(*app)) {
+	t, env := r.t, r.env
+	t.Helper()
 	r.write(config)
 	a := newApp(strings.NewReader(""), io.Discard, &r.logs)
 	a.lookup, a.environ, a.notify = env.lookup, env.environ, r.notify
@@ -82,7 +96,6 @@ func serve(t *testing.T, config string, env testEnv, adjust ...func(*app)) *runn
 	})
 	started := r.logged("serving")
 	r.url, r.admin = "http://"+started["listen"].(string), "http://"+started["admin"].(string)
-	return r
 }
 
 const someAddress = "listen: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}\nlog: {format: json}\nstore: {local: {dir: %STORE}}\n"
@@ -218,10 +231,18 @@ func (r *running) chat() (status int, reply string) {
 // key came with the request.
 func gateway(t *testing.T, name string) string {
 	t.Helper()
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	return testServer(t, func(w http.ResponseWriter, req *http.Request) {
 		body, _ := io.ReadAll(req.Body)
 		fmt.Fprintf(w, "%s owner=%v", name, bytes.Contains(body, []byte(ownerKey)))
-	}))
-	t.Cleanup(s.Close)
+	})
+}
+
+func testServer(t *testing.T, h http.HandlerFunc) string {
+	s := httptest.NewServer(h)
+	t.Cleanup(func() {
+		// Close alone would wait for replies that nobody reads any more.
+		s.CloseClientConnections()
+		s.Close()
+	})
 	return s.URL
 }

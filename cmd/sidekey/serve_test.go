@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"strings"
 	"syscall"
@@ -119,7 +118,7 @@ func TestInvalidateReadsTheStoreAnew(t *testing.T) {
 // A streamGateway sends one event and then waits to be released.
 func streamGateway(t *testing.T) (url string, release chan struct{}) {
 	release = make(chan struct{})
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	url = testServer(t, func(w http.ResponseWriter, req *http.Request) {
 		io.Copy(io.Discard, req.Body)
 		w.Header().Set("Content-Type", "text/event-stream")
 		io.WriteString(w, "data: one\n\n")
@@ -129,13 +128,8 @@ func streamGateway(t *testing.T) (url string, release chan struct{}) {
 			io.WriteString(w, "data: [DONE]\n\n")
 		case <-req.Context().Done():
 		}
-	}))
-	t.Cleanup(func() {
-		// Close alone would wait for streams that nobody reads any more.
-		s.CloseClientConnections()
-		s.Close()
 	})
-	return s.URL, release
+	return url, release
 }
 
 // stream begins a stream and reads its first event.

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sidekey/sidekey/provider"
+)
+
+// The scripts run this test binary as sidekey: real processes, with real exit
+// statuses and signals. Only where a provider is asked, FAKE_PROVIDER leads to
+// a stand-in.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"sidekey": func() {
+			a := newApp(os.Stdin, os.Stdout, os.Stderr)
+			if fake := os.Getenv("FAKE_PROVIDER"); fake != "" {
+				a.providerURL = func(slug provider.Slug, _ string) string { return fake + "/" + string(slug) }
+			}
+			os.Exit(a.run(context.Background(), os.Args[1:]))
+		},
+	})
+}
+
+func TestScripts(t *testing.T) {
+	fake := fakeProviders(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Deadline:            time.Now().Add(time.Minute),
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("FAKE_PROVIDER", fake)
+			return nil
+		},
+	})
+}
+
+// fakeProviders answers the free check calls by what the key says of itself.
+func fakeProviders(t *testing.T) string {
+	return testServer(t, func(w http.ResponseWriter, r *http.Request) {
+		key := r.Header.Get("Authorization") + r.Header.Get("X-Api-Key") + r.Header.Get("X-Goog-Api-Key")
+		w.Header().Set("Content-Type", "application/json")
+		switch {
+		case strings.Contains(key, "good"):
+			w.Write([]byte(`{"data":[]}`))
+		case strings.Contains(key, "poor"):
+			w.WriteHeader(402)
+			w.Write([]byte(`{"error":{"message":"Insufficient Balance"}}`))
+		case strings.Contains(key, "slow"):
+			w.WriteHeader(429)
+			w.Write([]byte(`{"error":{"message":"Too many requests"}}`))
+		default:
+			w.WriteHeader(401)
+			w.Write([]byte(`{"error":{"message":"Incorrect API key provided: ` + strings.TrimPrefix(key, "Bearer ") + `","code":"invalid_api_key"}}`))
+		}
+	})
+}
