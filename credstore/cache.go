@@ -54,15 +54,20 @@ type Cache struct {
 // NewCache returns a Cache, empty. Close it after the last request.
 func NewCache(b Backend, cfg CacheConfig) (*Cache, error) {
 	cfg = cfg.withDefaults()
-	if err := cfg.check(); err != nil {
+	err := cfg.check()
+	if b.Store == nil || b.Cipher == nil {
+		err = errors.Join(err, errors.New("the key cache needs a store and a cipher"))
+	}
+	if err != nil {
 		return nil, err
 	}
 	c := &Cache{cfg: cfg, backend: b, life: newLifetime()}
 	c.opener = newOpener(b, cfg, c.life, &c.count)
 	c.flights.Store(new(singleflight.Group))
-	var err error
-	c.entries, err = newEntries(cfg.MaxChatbots, &c.count)
-	return c, err
+	if c.entries, err = newEntries(cfg.MaxChatbots, &c.count); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 func newOpener(b Backend, cfg CacheConfig, life *lifetime, count *counters) *opener {

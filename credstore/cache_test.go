@@ -249,7 +249,7 @@ func TestConfigOutsideItsLimitsIsRefusedWithAllReasons(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{"ttl", "stale_limit", "recheck", "load timeout", "max_chatbots"} {
+	for _, want := range []string{"ttl", "stale_limit", "recheck", "load timeout", "max_chatbots", "store and a cipher"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not mention %s", err, want)
 		}

@@ -37,6 +37,25 @@ func BenchmarkHitWithoutKeys(b *testing.B) {
 	}
 }
 
+// One chatbot, all processors: the classic sidecar, identity mode fixed.
+func BenchmarkHitParallelOfOneChatbot(b *testing.B) {
+	r := newRig(b, CacheConfig{})
+	defer r.cache.Close()
+	r.set("bot", "k")
+	ctx := b.Context()
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			k, err := r.cache.Keyring(ctx, "bot")
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			k.Secret(ctx, provider.OpenAI)
+		}
+	})
+}
+
 // 10,000 chatbots, all processors.
 func BenchmarkHitParallel(b *testing.B) {
 	r := newRig(b, CacheConfig{MaxChatbots: 20000})

@@ -162,6 +162,42 @@ func TestWriterSeesWhatItLostAgainst(t *testing.T) {
 	holds(t, two, "bot", "two")
 }
 
+// Somebody puts yesterday's records back. To a cache that is told of the
+// change it is no replay.
+func TestRestoredBackupTakesEffect(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	openLocal(t, dir).Close()
+	synctest.Test(t, func(t *testing.T) {
+		l := openLocal(t, dir)
+		defer l.Close()
+		r := &rig{t: t}
+		var err error
+		if r.cache, err = NewCache(l.Backend(), CacheConfig{}); err != nil {
+			t.Fatal(err)
+		}
+		defer r.cache.Close()
+		l.Watch(t.Context(), func(changed []string) {
+			for _, id := range changed {
+				r.cache.Invalidate(id)
+			}
+		})
+		setLocal(t, l, "bot", "old")
+		backup, err := os.ReadFile(l.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second) // virtual: versions count milliseconds
+		setLocal(t, l, "bot", "new")
+		r.serves("bot", "new")
+		if err := replaceFile(l.path, backup); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		r.serves("bot", "old")
+	})
+}
+
 // The poll lives in virtual time here; the files are real.
 func TestPollTellsWhichChatbotsChanged(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
