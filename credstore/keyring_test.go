@@ -41,6 +41,11 @@ func TestKeyringShowsWhatIsStored(t *testing.T) {
 		if got, want := k.Slugs(), []provider.Slug{provider.Groq, provider.OpenAI}; !slices.Equal(got, want) {
 			t.Errorf("slugs %v, want %v", got, want)
 		}
+		if empty := r.ring("nobody"); empty.Stored() || !k.Stored() {
+			t.Error("Stored is wrong")
+		} else if _, err := empty.BYOISecret(ctx); !errors.Is(err, ErrNotFound) {
+			t.Errorf("no own endpoint: got %v, want ErrNotFound", err)
+		}
 		if !k.Has(provider.OpenAI) || k.Has(provider.Mistral) || k.Has(provider.Cohere) || k.Has("") {
 			t.Error("Has is wrong")
 		}

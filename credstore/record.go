@@ -3,7 +3,6 @@ package credstore
 import (
 	"fmt"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/sidekey/sidekey/provider"
@@ -63,12 +62,6 @@ const SettingsItem = "settings"
 
 // KeyItem returns the item name of a provider's key: "key#openai".
 func KeyItem(slug provider.Slug) string { return "key#" + string(slug) }
-
-// SlugOfItem is the reverse of KeyItem.
-func SlugOfItem(item string) (provider.Slug, bool) {
-	slug, ok := strings.CutPrefix(item, "key#")
-	return provider.Slug(slug), ok && slug != ""
-}
 
 var validID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 

@@ -11,14 +11,6 @@ type Loader interface {
 	Load(ctx context.Context, chatbot string) (*Record, error)
 }
 
-// LoaderFunc makes a Loader of a function.
-type LoaderFunc func(ctx context.Context, chatbot string) (*Record, error)
-
-// Load calls f.
-func (f LoaderFunc) Load(ctx context.Context, chatbot string) (*Record, error) {
-	return f(ctx, chatbot)
-}
-
 // A Store keeps records. It is safe for concurrent use, also by several
 // processes. The contract test in contract_test.go runs over every Store.
 type Store interface {
