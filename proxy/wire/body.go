@@ -261,6 +261,9 @@ func (b *Body) Close() error {
 		if err == nil {
 			err = errAbandoned
 		}
+		if c.gone.Load() {
+			err = errClientLeft
+		}
 	}
 	c.finish(err)
 	if b.rep.Done != nil {

@@ -19,10 +19,15 @@ import (
 // so that both leave in one system call.
 //
 // Like the connection under a fasthttp server it belongs to one goroutine.
-// Only Close and Gone may be called from others.
+// Only Close may be called from others.
 type Conn struct {
 	sock sock
 	tls  *tls.Conn // nil for plaintext
+
+	watch    *watcher // nil if nobody watches
+	token    uint64   // of the watcher; 0 before the first request
+	closing  atomic.Bool
+	presence presence
 
 	ended    bool          // end of input was handed to the reader
 	bodyIdle time.Duration // >0: each read may take that long
@@ -189,9 +194,25 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 // writerOnly hides ReadFrom, which would call itself.
 type writerOnly struct{ io.Writer }
 
+// watched registers the connection once, with its first request.
+func (c *Conn) watched() {
+	if c.token == 0 && c.watch != nil {
+		if c.token = c.watch.add(c); c.token == 0 {
+			c.watch = nil
+		}
+	}
+}
+
+func (c *Conn) unwatched() {
+	if c.closing.CompareAndSwap(false, true) && c.watch != nil && c.token != 0 {
+		c.watch.remove(c.token)
+	}
+}
+
 // Close closes the connection. What is held is not written: a reply that got
 // here without release was broken off.
 func (c *Conn) Close() error {
+	c.unwatched()
 	if c.linger.CompareAndSwap(true, false) {
 		c.lingered()
 	}
@@ -207,6 +228,7 @@ func (c *Conn) abort() {
 	if tc, ok := c.sock.nc.(*net.TCPConn); ok {
 		_ = tc.SetLinger(0)
 	}
+	c.unwatched()
 	_ = c.sock.Close()
 }
 

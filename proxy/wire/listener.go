@@ -16,7 +16,20 @@ import (
 // Listener wraps what it accepts into *Conn.
 type Listener struct {
 	net.Listener
-	cfg *tls.Config
+	cfg   *tls.Config
+	watch watcher
+}
+
+// AllowHalfClose lets a client close its sending half and still wait for its
+// reply. Without it such a client counts as gone, because a client that has
+// left looks the same until something is written to it. Call it before Accept.
+func (l *Listener) AllowHalfClose() { l.watch.halfClose = true }
+
+// Close stops accepting. Connections stay, and stay watched.
+func (l *Listener) Close() error {
+	err := l.Listener.Close()
+	l.watch.end()
+	return err
 }
 
 // WrapListener wraps a listener of raw connections.
@@ -34,9 +47,14 @@ func WrapTLSListener(ln net.Listener, cfg *tls.Config) *Listener {
 func (l *Listener) Accept() (net.Conn, error) {
 	nc, err := l.Listener.Accept()
 	if err != nil {
+		if errors.Is(err, net.ErrClosed) {
+			l.watch.end() // whoever closed it closed what is below
+		}
 		return nil, err
 	}
-	return newConn(nc, l.cfg), nil
+	c := newConn(nc, l.cfg)
+	c.watch = &l.watch
+	return c, nil
 }
 
 // Listen listens on host:port, or on unix:/path. A unix socket is made with

@@ -153,6 +153,8 @@ type gateway struct {
 	ends []error      // how reply bodies ended
 	tap  func([]byte) // set before the first request
 	opts ServerOptions
+
+	halfClose bool
 }
 
 func newGateway(t testing.TB, cfg Config, set ...func(*gateway)) *gateway {
@@ -172,10 +174,14 @@ func newGateway(t testing.TB, cfg Config, set ...func(*gateway)) *gateway {
 	}
 	g.addr = ln.Addr().String()
 	g.srv = NewServer(g.serve, g.opts)
+	wrapped := WrapListener(ln)
+	if g.halfClose {
+		wrapped.AllowHalfClose()
+	}
 	served := make(chan error, 1)
-	go func() { served <- g.srv.Serve(WrapListener(ln)) }()
+	go func() { served <- g.srv.Serve(wrapped) }()
 	t.Cleanup(func() {
-		ln.Close()
+		wrapped.Close()
 		if err := <-served; err != nil {
 			t.Errorf("Serve: got %v, want nil", err)
 		}

@@ -30,7 +30,7 @@ func (c *upConn) roundTrip(req *Request, rep *Reply, client *Conn) *Error {
 	h := &c.head // here, because a local one would escape to the heap
 	*h = replyHead{}
 	var sent, read error
-	c.t.watch.add(client, c)
+	c.watchFor(client)
 	if size := int64(len(req.Head)) + req.Length; req.Stream != nil || size > uploadApart {
 		sent, read = c.sendWhileListening(req, rep, h)
 	} else if sent = c.send(req); sent == nil {
@@ -53,12 +53,13 @@ func (c *upConn) roundTrip(req *Request, rep *Reply, client *Conn) *Error {
 // failed closes the connection and names the failure.
 func (c *upConn) failed(sent, read error, written bool) *Error {
 	e := &Error{Kind: BrokeOff, Written: written, Err: read}
+	c.unwatch() // gone does not change any more
 	var upload *errUpload
 	switch {
-	case c.gone.Load():
-		e.Kind = ClientGone
 	case errors.As(sent, &upload):
 		e.Kind, e.Err = UploadBroken, upload.err
+	case c.gone.Load():
+		e.Kind = ClientGone
 	case sent != nil:
 		e.Err = sent
 		if errors.Is(sent, os.ErrDeadlineExceeded) {
@@ -67,7 +68,6 @@ func (c *upConn) failed(sent, read error, written bool) *Error {
 	case errors.Is(read, os.ErrDeadlineExceeded):
 		e.Kind = TimedOut
 	}
-	c.t.watch.remove(c)
 	c.close()
 	return e
 }

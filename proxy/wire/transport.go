@@ -71,9 +71,8 @@ type Stats struct {
 
 // Transport sends requests to one upstream. It is safe for concurrent use.
 type Transport struct {
-	cfg   Config
-	idle  pool
-	watch watcher
+	cfg  Config
+	idle pool
 
 	life context.Context // ended by Close: no dial outlives the transport
 	end  context.CancelFunc
@@ -95,8 +94,8 @@ func NewTransport(cfg Config) (*Transport, error) {
 
 // Do sends req, at most once, and reads the head of the reply into rep. The
 // error is always an *Error; rep has no Body then. client, which may be nil, is
-// the downstream connection; it is watched from the last byte sent until the
-// reply's body is closed.
+// the downstream connection; it is watched until the reply's body is
+// closed: if the client leaves, the upstream connection is closed at once.
 //
 // On success rep.Body, if not nil, must be closed.
 func (t *Transport) Do(req *Request, rep *Reply, client *Conn) error {

@@ -26,7 +26,8 @@ type upConn struct {
 	pieces [][]byte
 	bufs   net.Buffers
 
-	gone atomic.Bool // the client left: set by the watcher, which closes
+	client *Conn       // for whom it works, while it is watched
+	gone   atomic.Bool // the client left: set by the watcher, which closes
 }
 
 // usable probes an idle connection. Any byte or end of input on it means that
@@ -39,8 +40,8 @@ func (c *upConn) usable(now time.Time) bool {
 // finish ends a request. err is nil if the reply reached its proper end.
 func (c *upConn) finish(err error) {
 	t := c.t
-	t.watch.remove(c)
-	if err != nil && err != errAbandoned {
+	c.unwatch()
+	if err != nil && err != errAbandoned && err != errClientLeft {
 		t.count.truncated.Add(1)
 	}
 	clean := err == nil && c.reusable && len(c.in.unread()) == 0 && !c.in.ended && !c.gone.Load()

@@ -1,8 +1,71 @@
 package wire
 
-// watcher closes an upstream connection when the client that its reply is for
-// has left.
-type watcher struct{}
+import "sync"
 
-func (w *watcher) add(client *Conn, c *upConn) {}
-func (w *watcher) remove(c *upConn)            {}
+// While a client waits for a reply nobody reads its connection, so nobody would
+// notice that it has left, and the upstream would generate, and bill, to the
+// end. A watcher notices: it is told by the kernel, without a goroutine, a
+// timer or a system call per request.
+
+// errClientLeft ends a reply body whose client has left.
+var errClientLeft = &Error{Kind: ClientGone, Written: true}
+
+// presence is what a client connection and the watcher share.
+type presence struct {
+	mu      sync.Mutex
+	left    bool    // the client has closed, or has been reset
+	serving *upConn // the upstream connection that works for it
+}
+
+// enter says that c works for the client from now on.
+func (p *presence) enter(c *upConn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.serving = c
+	if p.left {
+		c.leave()
+	}
+}
+
+// exit says that c no longer does. After it returns the watcher will not touch
+// c, which may then serve somebody else.
+func (p *presence) exit() {
+	p.mu.Lock()
+	p.serving = nil
+	p.mu.Unlock()
+}
+
+// gone is called by the watcher.
+func (p *presence) gone() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left = true
+	if p.serving != nil {
+		p.serving.leave()
+	}
+}
+
+// leave closes the socket under the goroutine that uses it, which sees its
+// read or write fail.
+func (c *upConn) leave() {
+	c.gone.Store(true)
+	_ = c.sock.Close()
+}
+
+// watchFor begins to work for client, which may be nil.
+func (c *upConn) watchFor(client *Conn) {
+	if client == nil {
+		return
+	}
+	client.watched()
+	c.client = client
+	client.presence.enter(c)
+}
+
+// unwatch ends it. Calling it again does nothing.
+func (c *upConn) unwatch() {
+	if c.client != nil {
+		c.client.presence.exit()
+		c.client = nil
+	}
+}
