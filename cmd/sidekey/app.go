@@ -64,12 +64,15 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetContext(ctx)
 	err := root.ExecuteContext(ctx)
 	var wrong errUsage
+	var config *ConfigError
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &wrong):
 		fmt.Fprintf(a.stderr, "sidekey: %v\nRun sidekey help for the commands, and any command with --help for its flags.\n", err)
 		return 2
+	case errors.As(err, &config):
+		fmt.Fprintf(a.stderr, "sidekey: the configuration cannot be used:\n%v\n", err)
 	case !errors.Is(err, errSilent):
 		fmt.Fprintf(a.stderr, "sidekey: %v\n", err)
 	}

@@ -113,7 +113,7 @@ func (o *ownerCall) testUnsaved(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return o.verdict(o.checker().Check(ctx, o.slug, secret.Reveal()))
+	return o.verdict(o.ask(ctx, secret))
 }
 
 func (o *ownerCall) testStored(ctx context.Context, owner *credstore.Owner) error {
@@ -121,15 +121,19 @@ func (o *ownerCall) testStored(ctx context.Context, owner *credstore.Owner) erro
 	if err != nil {
 		return err
 	}
-	result := o.checker().Check(ctx, o.slug, secret.Reveal())
+	result := o.ask(ctx, secret)
 	if err := owner.RecordTest(ctx, o.chatbot, o.slug, info.Version, result.Verdict.String(), time.Now()); err != nil {
 		fmt.Fprintf(o.app.stderr, "note: the result could not be written down: %v\n", err)
 	}
 	return o.verdict(result)
 }
 
-func (o *ownerCall) checker() *provider.Checker {
-	return &provider.Checker{Client: o.app.client, BaseURL: o.app.providerURL}
+// ask makes the check call, and says so if it takes its time.
+func (o *ownerCall) ask(ctx context.Context, secret credstore.Secret) provider.Result {
+	slow := time.AfterFunc(2*time.Second, func() { fmt.Fprintf(o.app.stderr, "waiting for %s ...\n", o.slug) })
+	defer slow.Stop()
+	checker := &provider.Checker{Client: o.app.client, BaseURL: o.app.providerURL}
+	return checker.Check(ctx, o.slug, secret.Reveal())
 }
 
 func (o *ownerCall) verdict(r provider.Result) error {
