@@ -76,9 +76,13 @@ func New(cfg Config, source credstore.Source, log zerolog.Logger) (*Handler, err
 }
 
 // Serve accepts connections from ln until Shutdown, and closes ln. It returns
-// nil after a Shutdown.
+// nil after a Shutdown. A listener that speaks TLS must come from
+// wire.WrapTLSListener.
 func (h *Handler) Serve(ln net.Listener) error {
-	return h.server.Serve(wire.WrapListener(ln))
+	if _, wrapped := ln.(*wire.Listener); !wrapped {
+		ln = wire.WrapListener(ln)
+	}
+	return h.server.Serve(ln)
 }
 
 // Reload puts a new configuration in force for requests that begin from now
