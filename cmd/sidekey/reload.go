@@ -127,18 +127,28 @@ func (r *reloader) Files() []string { return *r.files.Load() }
 // under its connections, and a store cannot be exchanged under its keys.
 var fixed = [...]string{"listen", "admin.listen", "store."}
 
+const fixedRemedy = "put the old value back, or restart; the rest of the file was not applied either"
+
 // refuseFixed names every changed value that only a restart can change.
 func refuseFixed(old, ld *loaded) []Problem {
 	var problems []Problem
+	refuse := func(path, wrong string) {
+		problems = append(problems, ld.place(Problem{Path: path, Wrong: wrong, Fix: fixedRemedy}))
+	}
 	for _, path := range changed(&old.Config, &ld.Config) {
 		for _, f := range fixed {
 			if path == f || strings.HasSuffix(f, ".") && strings.HasPrefix(path, f) {
-				problems = append(problems, ld.place(Problem{Path: path, Wrong: "this changes at a restart only", Fix: "put the old value back, or restart; the rest of the file was not applied either"}))
+				refuse(path, "this changes at a restart only")
 			}
 		}
 	}
-	if (old.TLS == nil) != (ld.TLS == nil) {
-		problems = append(problems, ld.place(Problem{Path: "listen_tls", Wrong: "TLS is switched on and off at a restart only", Fix: "put the old value back, or restart; the rest of the file was not applied either"}))
+	before, after := old.Config.ListenTLS, ld.Config.ListenTLS
+	if (before.CertFile == "") != (after.CertFile == "") {
+		refuse("listen_tls", "TLS is switched on and off at a restart only")
+	} else if (before.ClientCAFile == "") != (after.ClientCAFile == "") {
+		// Connections that are open already never showed a certificate, and
+		// identity.mode header would believe them.
+		refuse("listen_tls.client_ca_file", "mutual TLS is switched on and off at a restart only")
 	}
 	return problems
 }

@@ -127,3 +127,25 @@ func TestRenewedCertificateIsShownWithoutARestart(t *testing.T) {
 	}
 	eventually(t, "the new certificate is shown", func() bool { return shown() == "after" })
 }
+
+// Connections from before would be believed without ever having shown a
+// certificate.
+func TestMutualTLSIsNotSwitchedOnUnderOpenConnections(t *testing.T) {
+	a := newAuthority(t)
+	cert, key := a.issue("sidecar")
+	pair := "listen_tls: {cert_file: " + cert + ", key_file: " + key
+	gateway := gatewayLine(gateway(t, "a"))
+	f := func(before, after, path string) {
+		t.Helper()
+		r := serve(t, before+gateway, withKey, func(a *app) { a.settle = time.Hour })
+		r.write(after + gateway)
+		status, reply := call(t, "POST", r.admin+"/-/reload", "")
+		if status != 422 || !strings.Contains(reply, `"path":"`+path+`"`) {
+			t.Errorf("got %d %s, want 422 for %s", status, reply, path)
+		}
+	}
+	f(pair+"}\n", pair+", client_ca_file: "+a.file+"}\nidentity: {mode: header}\n", "listen_tls.client_ca_file")
+	f(pair+", client_ca_file: "+a.file+"}\n", pair+"}\n", "listen_tls.client_ca_file")
+	f(pair+"}\n", "", "listen_tls")
+	f("", pair+"}\n", "listen_tls")
+}
