@@ -24,8 +24,8 @@ type Conn struct {
 	sock sock
 	tls  *tls.Conn // nil for plaintext
 
-	watch    *watcher // nil if nobody watches
-	token    uint64   // of the watcher; 0 before the first request
+	watch    *watcher      // nil if nobody watches
+	token    atomic.Uint64 // of the watcher; 0 before the first request
 	closing  atomic.Bool
 	presence presence
 
@@ -194,18 +194,28 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 // writerOnly hides ReadFrom, which would call itself.
 type writerOnly struct{ io.Writer }
 
+// unwatchable is the token of a connection that the watcher did not take.
+const unwatchable = ^uint64(0)
+
 // watched registers the connection once, with its first request.
 func (c *Conn) watched() {
-	if c.token == 0 && c.watch != nil {
-		if c.token = c.watch.add(c); c.token == 0 {
-			c.watch = nil
-		}
+	if c.watch == nil || c.token.Load() != 0 {
+		return
+	}
+	token := c.watch.add(c)
+	if token == 0 {
+		token = unwatchable
+	}
+	c.token.Store(token)
+	if c.closing.Load() {
+		c.watch.remove(token) // closed meanwhile, by a shutdown
 	}
 }
 
 func (c *Conn) unwatched() {
-	if c.closing.CompareAndSwap(false, true) && c.watch != nil && c.token != 0 {
-		c.watch.remove(c.token)
+	c.closing.Store(true)
+	if token := c.token.Load(); token != 0 && c.watch != nil {
+		c.watch.remove(token)
 	}
 }
 

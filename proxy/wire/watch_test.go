@@ -2,10 +2,12 @@ package wire
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -85,4 +87,22 @@ func TestLateNewsOfAClientDoesNotTouchItsFormerConnection(t *testing.T) {
 		t.Error("a client that had left already was served")
 	}
 	late.close()
+}
+
+// Clients that trickle a small upload hold no upstream connection.
+func TestTricklingSmallUploadHoldsNoUpstreamConnection(t *testing.T) {
+	u := newUpstream(t, false, oneReply("HTTP/1.1 204 No Content\r\n\r\n"))
+	g := newGateway(t, Config{Address: u.addr})
+	c := dialClient(t, g.addr)
+	const length = 30000 // more than the server reads ahead
+	c.send(t, fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", length))
+	for sent := 0; sent < length; sent += 1000 {
+		c.send(t, strings.Repeat("x", 1000))
+		if sent < length-1000 && u.conns.Load() != 0 {
+			t.Fatalf("after %d of %d bytes the upstream has a connection", sent+1000, length)
+		}
+	}
+	if resp, _, err := c.reply(t, "POST"); resp.StatusCode != 204 || err != nil {
+		t.Errorf("got %d, %v; want 204", resp.StatusCode, err)
+	}
 }

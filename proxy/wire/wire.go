@@ -25,6 +25,8 @@
 //     the receiving side sees its connection break, never a terminal chunk.
 //   - A socket is used again only if the reply on it ended where its framing
 //     says, with no byte left over, and the upstream allows it.
+//   - A client that has left is noticed without waiting for the next byte (on
+//     Linux), and the upstream connection that works for it is closed.
 //   - No deadline is absolute for a stream; each wait has its own limit
 //     (Config), re-armed lazily, see lazyDeadline.
 //
