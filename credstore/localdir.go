@@ -134,7 +134,8 @@ func lockDir(ctx context.Context, dir string, wait time.Duration) (unlock func()
 	ctx, cancel := context.WithTimeoutCause(ctx, wait, os.ErrDeadlineExceeded)
 	defer cancel()
 	l := flock.New(path, flock.SetPermissions(0o600))
-	ok, err := l.TryLockContext(ctx, 10*time.Millisecond)
+	// The wait is not a queue: with long pauses a busy writer would starve others.
+	ok, err := l.TryLockContext(ctx, time.Millisecond)
 	switch {
 	case errors.Is(context.Cause(ctx), os.ErrDeadlineExceeded) && !ok:
 		return nil, fmt.Errorf("%w: %s is locked by another process for %v: wait for the other sidekey command, "+

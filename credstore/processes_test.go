@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 
 // play is what a process of a test does.
 func play(role, dir string) error {
-	l, err := OpenLocal(LocalConfig{Dir: dir, Create: true, Poll: 2 * time.Millisecond})
+	l, err := OpenLocal(LocalConfig{Dir: dir, Create: true, Poll: 2 * time.Millisecond, LockWait: time.Minute})
 	if err != nil {
 		return err
 	}
