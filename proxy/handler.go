@@ -103,7 +103,9 @@ func (h *Handler) Reload(cfg Config) error {
 	h.snap.Store(snap)
 	h.config = cfg
 	if snap.transport != old.transport {
-		old.transport.Close() // busy connections close when their reply ends
+		// Not Close: a request that began on the old configuration may not have
+		// sent yet.
+		old.transport.Retire()
 	}
 	return nil
 }

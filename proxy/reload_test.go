@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/sidekey/sidekey/detect"
@@ -73,6 +74,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 		cfg := w.cfg
 		cfg.Gateway.Headers = []HeaderTemplate{{"x-generation", fmt.Sprint(gen)}}
 		cfg.Gateway.Key = secret(keys[gen%2])
+		cfg.Timeouts.Idle += time.Duration(gen) // another transport each time
 		if gen%3 == 2 {
 			bad[gen%len(bad)](&cfg)
 			if err := w.handler.Reload(cfg); err == nil {

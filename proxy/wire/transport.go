@@ -208,6 +208,11 @@ func (t *Transport) Close() error {
 	return nil
 }
 
+// Retire is for a transport that gets no new work but still has some: requests
+// that hold it may go on, and even begin, but no connection is kept after its
+// reply.
+func (t *Transport) Retire() { t.idle.drain(true) }
+
 // CloseIdle closes the idle connections, for example after a config change.
 func (t *Transport) CloseIdle() { t.idle.drain(false) }
 
