@@ -219,3 +219,19 @@ func TestCompleteUploadBeforeHalfCloseGoesThrough(t *testing.T) {
 		t.Errorf("upstream body: got %q, want hello", body)
 	}
 }
+
+// Over TLS a FIN without close_notify may come from anybody on the path, so it
+// does not end a body that only the close delimits (RFC 9112 section 9.8).
+func TestTLSCloseWithoutNotifyIsATruncation(t *testing.T) {
+	u := newUpstream(t, true, func(c net.Conn, br *bufio.Reader) {
+		readRequest(br)
+		io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\nhello")
+		rawConn(c).Close()
+	})
+	g := newGateway(t, Config{Address: u.addr, TLS: u.client})
+	c := dialClient(t, g.addr)
+	c.send(t, get)
+	if _, body, err := c.reply(t, "GET"); err == nil {
+		t.Errorf("got %q and a proper end, want a broken transfer", body)
+	}
+}
