@@ -31,6 +31,13 @@ func (c *connections) track(conn net.Conn, state fasthttp.ConnState) {
 	c.open[conn] = struct{}{}
 }
 
+// count is the number of open connections.
+func (c *connections) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.open)
+}
+
 // closeAll breaks every connection off.
 func (c *connections) closeAll() {
 	c.mu.Lock()

@@ -29,16 +29,14 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/sidekey/sidekey/credstore"
-	"github.com/sidekey/sidekey/proxy/wire"
-	"github.com/valyala/fasthttp"
 )
 
 // A Handler serves requests. Its methods may be called from any goroutine.
 type Handler struct {
 	source credstore.Source
 	log    zerolog.Logger
-	server *fasthttp.Server
 	snap   atomic.Pointer[snapshot]
+	front  atomic.Pointer[front]
 
 	// base is the context of look-ups in the source. It ends with the Handler,
 	// not with a request: a fasthttp.RequestCtx ends with the server and is
@@ -46,13 +44,16 @@ type Handler struct {
 	base context.Context
 	stop context.CancelFunc
 
-	reload sync.Mutex // one Reload at a time; guards config
-	config Config
+	reload   sync.Mutex // one Reload at a time; guards what follows
+	config   Config
+	old      []*front // replaced, but with connections that are still open
+	listener net.Listener
 
 	conns    connections
 	inFlight atomic.Int64
 
 	exchanges sync.Pool
+	refusals  chan struct{} // bounds overflow
 }
 
 // New checks the configuration and returns a Handler. The errors of a bad
@@ -62,33 +63,18 @@ func New(cfg Config, source credstore.Source, log zerolog.Logger) (*Handler, err
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{source: source, log: log, config: cfg, exchanges: sync.Pool{New: newExchange}}
+	h := &Handler{source: source, log: log, config: cfg, exchanges: sync.Pool{New: newExchange}, refusals: make(chan struct{}, maxRefusals)}
 	h.base, h.stop = context.WithCancel(context.Background())
 	h.snap.Store(snap)
-	h.server = wire.NewServer(h.handle, wire.ServerOptions{
-		MaxHead: cfg.Limits.Header, Concurrency: cfg.Limits.Connections,
-		HeadTimeout: cfg.Timeouts.ClientHeader, BodyTimeout: cfg.Timeouts.ClientBody, IdleTimeout: cfg.Timeouts.ClientIdle,
-		WriteTimeout: cfg.Timeouts.Write,
-		Error:        h.unreadable, Expect: h.expect,
-	})
-	h.server.ConnState = h.conns.track
+	h.front.Store(h.newFront(cfg.frontOptions()))
 	return h, nil
 }
 
-// Serve accepts connections from ln until Shutdown, and closes ln. It returns
-// nil after a Shutdown. A listener that speaks TLS must come from
-// wire.WrapTLSListener.
-func (h *Handler) Serve(ln net.Listener) error {
-	if _, wrapped := ln.(*wire.Listener); !wrapped {
-		ln = wire.WrapListener(ln)
-	}
-	return h.server.Serve(ln)
-}
-
 // Reload puts a new configuration in force for requests that begin from now
-// on; those in flight finish on the old one. If the configuration is bad, or
-// changes what only a restart can change, it returns an error that names every
-// problem, and the old one stays.
+// on; those in flight finish on the old one. A change of a client limit or
+// timeout holds for connections that are opened from now on. If the
+// configuration is bad, Reload returns an error that names every problem, and
+// the old one stays.
 func (h *Handler) Reload(cfg Config) error {
 	h.reload.Lock()
 	defer h.reload.Unlock()
@@ -97,8 +83,8 @@ func (h *Handler) Reload(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if fixed := needsRestart(&h.config, &cfg); len(fixed) > 0 {
-		return errors.Join(fixed...)
+	if h.base.Err() != nil {
+		return errors.New("the sidecar is shutting down")
 	}
 	h.snap.Store(snap)
 	h.config = cfg
@@ -107,41 +93,28 @@ func (h *Handler) Reload(cfg Config) error {
 		// sent yet.
 		old.transport.Retire()
 	}
-	return nil
-}
-
-// needsRestart names what the server took over at its start.
-func needsRestart(old, cfg *Config) (errs []error) {
-	check := func(path string, same bool) {
-		if !same {
-			errs = append(errs, fmt.Errorf("%s: takes effect at a restart only; put the old value back or restart", path))
-		}
+	if f := h.front.Load(); f.options != cfg.frontOptions() {
+		h.front.Store(h.newFront(cfg.frontOptions()))
+		h.old = append(h.old, f)
 	}
-	check("limits.header", old.Limits.Header == cfg.Limits.Header)
-	check("limits.connections", old.Limits.Connections == cfg.Limits.Connections)
-	check("timeouts.client_header", old.Timeouts.ClientHeader == cfg.Timeouts.ClientHeader)
-	check("timeouts.client_body", old.Timeouts.ClientBody == cfg.Timeouts.ClientBody)
-	check("timeouts.client_idle", old.Timeouts.ClientIdle == cfg.Timeouts.ClientIdle)
-	return errs
+	h.closeFronts()
+	return nil
 }
 
 // InFlight is the number of requests whose reply has not ended.
 func (h *Handler) InFlight() int64 { return h.inFlight.Load() }
 
-// Shutdown stops accepting and waits for the requests in flight. When ctx
-// ends, it breaks the rest off and returns an error that counts them.
-func (h *Handler) Shutdown(ctx context.Context) error {
-	err := h.server.ShutdownWithContext(ctx)
-	var broken int64
-	if err != nil {
-		// fasthttp returns and leaves them running (pitfalls section 2.12).
-		broken = h.inFlight.Load()
-		h.conns.closeAll()
+// breakOff closes what is left of the clients' connections, and counts the
+// requests that this cut off.
+func (h *Handler) breakOff(late bool) error {
+	if !late {
+		return nil
 	}
-	h.stop()
-	h.snap.Load().transport.Close()
-	if broken > 0 {
-		return fmt.Errorf("%d requests were broken off at the end of the drain time", broken)
+	// fasthttp returns and leaves them running (pitfalls section 2.12).
+	broken := h.inFlight.Load()
+	h.conns.closeAll()
+	if broken == 0 {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%d requests were broken off at the end of the drain time", broken)
 }

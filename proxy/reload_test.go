@@ -67,14 +67,16 @@ func TestReloadsUnderLoad(t *testing.T) {
 		func(c *Config) { c.Identity.Mode = "" },
 		func(c *Config) { c.Gateway.Dialect = "morse" },
 		func(c *Config) { c.Detect = []detect.Rule{{Match: "", Provider: "nobody"}} },
-		func(c *Config) { c.Limits.Connections++ },
+		func(c *Config) { c.Limits.Connections = 0 },
 		func(c *Config) { c.Timeouts.Idle = 0 },
 	}
 	for gen := range 1000 {
 		cfg := w.cfg
 		cfg.Gateway.Headers = []HeaderTemplate{{"x-generation", fmt.Sprint(gen)}}
 		cfg.Gateway.Key = secret(keys[gen%2])
-		cfg.Timeouts.Idle += time.Duration(gen) // another transport each time
+		cfg.Timeouts.Idle += time.Duration(gen)            // another transport each time
+		cfg.Timeouts.ClientIdle += time.Duration(gen % 10) // and another front, most times
+		cfg.Limits.Connections += gen % 7
 		if gen%3 == 2 {
 			bad[gen%len(bad)](&cfg)
 			if err := w.handler.Reload(cfg); err == nil {

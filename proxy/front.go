@@ -1,0 +1,175 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/sidekey/sidekey/proxy/wire"
+	"github.com/valyala/fasthttp"
+)
+
+// A front is one fasthttp server. What it was made with cannot be changed
+// while it serves, so a reload that changes such a setting makes another front
+// for the connections that come from then on; the old one serves those it has
+// to their end.
+type front struct {
+	options frontOptions
+	server  *fasthttp.Server
+	conns   chan net.Conn
+	end     chan struct{} // closed by Close
+	once    sync.Once
+	addr    net.Addr
+	served  chan struct{} // closed when server.Serve has returned
+}
+
+// frontOptions are the settings that a front is made with.
+type frontOptions struct {
+	header                 int
+	head, body, idle, send time.Duration
+}
+
+func (c *Config) frontOptions() frontOptions {
+	t := &c.Timeouts
+	return frontOptions{c.Limits.Header, t.ClientHeader, t.ClientBody, t.ClientIdle, t.Write}
+}
+
+func (h *Handler) newFront(o frontOptions) *front {
+	f := &front{options: o, conns: make(chan net.Conn), end: make(chan struct{}), served: make(chan struct{})}
+	f.server = wire.NewServer(h.handle, wire.ServerOptions{
+		MaxHead: o.header, HeadTimeout: o.head, BodyTimeout: o.body, IdleTimeout: o.idle, WriteTimeout: o.send,
+		// Connections are counted before a front gets them, see Handler.admit.
+		Concurrency: 1 << 20,
+		Error:       h.unreadable, Expect: h.expect,
+	})
+	f.server.ConnState = h.conns.track
+	go func() { // ends with Close
+		defer close(f.served)
+		f.server.Serve(f)
+	}()
+	return f
+}
+
+// Accept, Close and Addr make a front the listener of its own server.
+func (f *front) Accept() (net.Conn, error) {
+	select {
+	case c := <-f.conns:
+		return c, nil
+	case <-f.end:
+		return nil, io.EOF
+	}
+}
+
+// Close ends the serving of new connections.
+func (f *front) Close() error {
+	f.once.Do(func() { close(f.end) })
+	return nil
+}
+
+// Addr is asked for by fasthttp for its log only.
+func (f *front) Addr() net.Addr { return f.addr }
+
+// take hands a connection to the server; false after Close.
+func (f *front) take(c net.Conn) bool {
+	select {
+	case f.conns <- c:
+		return true
+	case <-f.end:
+		return false
+	}
+}
+
+// Serve accepts connections from ln until Shutdown, and closes ln. It returns
+// nil after a Shutdown. A listener that speaks TLS must come from
+// wire.WrapTLSListener.
+func (h *Handler) Serve(ln net.Listener) error {
+	if _, wrapped := ln.(*wire.Listener); !wrapped {
+		ln = wire.WrapListener(ln)
+	}
+	h.reload.Lock()
+	h.listener = ln
+	closed := h.base.Err() != nil
+	h.reload.Unlock()
+	if closed {
+		return ln.Close()
+	}
+	for pause := time.Duration(0); ; {
+		c, err := ln.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			h.admit(c)
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case errors.Is(err, syscall.ECONNABORTED):
+		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+			// As net/http does: the limit may ease, and a listener that gives up
+			// never would.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			h.log.Error().Dur("pause_ms", pause).Msg("no file descriptor for another connection: raise the limit of open files, or lower limits.connections")
+			time.Sleep(pause)
+		default:
+			return err
+		}
+	}
+}
+
+// admit hands a connection to the front in force, or refuses it.
+func (h *Handler) admit(c net.Conn) {
+	if h.conns.count() >= h.snap.Load().limits.Connections {
+		h.overflow(c)
+		return
+	}
+	for !h.front.Load().take(c) {
+		// The front was replaced between the two steps; or all is ending.
+		if h.base.Err() != nil {
+			c.Close()
+			return
+		}
+	}
+}
+
+// closeFronts ends what no longer serves anybody. It is called with reload
+// held.
+func (h *Handler) closeFronts() {
+	kept := h.old[:0]
+	for _, f := range h.old {
+		if f.server.GetOpenConnectionsCount() > 0 {
+			kept = append(kept, f)
+			continue
+		}
+		f.Close()
+	}
+	clear(h.old[len(kept):])
+	h.old = kept
+}
+
+// Shutdown stops accepting and waits for the requests in flight. When ctx
+// ends, it breaks the rest off and returns an error that counts them.
+func (h *Handler) Shutdown(ctx context.Context) error {
+	h.reload.Lock()
+	h.stop()
+	fronts := append(h.old, h.front.Load())
+	if h.listener != nil {
+		h.listener.Close()
+	}
+	h.reload.Unlock()
+
+	late := make(chan error, len(fronts))
+	for _, f := range fronts {
+		go func() { // ends with ctx at the latest
+			err := f.server.ShutdownWithContext(ctx)
+			<-f.served
+			late <- err
+		}()
+	}
+	var err error
+	for range fronts {
+		err = errors.Join(err, <-late)
+	}
+	return errors.Join(h.breakOff(err != nil), h.snap.Load().transport.Close())
+}
