@@ -48,8 +48,7 @@ func (x *exchange) fill(want, announced int64) *refusal {
 		n, err := x.upload.Read(room)
 		x.buf = x.buf[:len(x.buf)+n]
 		if ended = err == io.EOF; err != nil && !ended {
-			x.account.cause = err
-			return uploadRefusal(err)
+			return x.uploadFailed(err)
 		}
 	}
 	x.whole = ended || int64(len(x.buf)) == announced

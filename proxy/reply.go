@@ -87,12 +87,14 @@ type account struct {
 	status  int
 	refusal code
 	cause   error // of the refusal; never holds a byte of the request
+	aborted phase // when the client left, "" if it stayed
 }
 
 // finish accounts for the request. For a streamed reply it runs after the
 // handler has returned, when the last byte is written or the stream broke.
 func (x *exchange) finish(n int64, err error) {
 	a := &x.account
+	a.leftDuring(err)
 	e := x.h.log.Info()
 	if a.status >= 500 || err != nil && cutOff(err) {
 		e = x.h.log.Warn()
@@ -107,6 +109,9 @@ func (x *exchange) finish(n int64, err error) {
 		}
 		if a.refusal != "" {
 			e.Str("error", string(a.refusal))
+		}
+		if a.aborted != "" {
+			e.Str("aborted", string(a.aborted))
 		}
 		if a.cause != nil {
 			e.AnErr("cause", a.cause)

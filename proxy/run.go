@@ -211,20 +211,12 @@ func (x *exchange) send() *refusal {
 		return refused(codeUpstreamTimeout)
 	case wire.Overloaded:
 		return refused(codeOverloaded)
-	case wire.UploadBroken, wire.ClientGone:
-		return uploadRefusal(e)
+	case wire.UploadBroken:
+		return x.uploadFailed(e)
+	case wire.ClientGone:
+		return x.clientGone()
 	}
 	return refused(codeBrokeOff)
-}
-
-// uploadRefusal is for a client whose body ended badly: most often nobody is
-// there to read it.
-func uploadRefusal(err error) *refusal {
-	var timeout interface{ Timeout() bool }
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		return refused(codeRequestTimeout)
-	}
-	return refused(codeMalformed)
 }
 
 // relay hands the reply to the client. The rest happens after the handler has
@@ -273,8 +265,12 @@ func (x *exchange) paidTo() provider.Slug {
 	return x.provider
 }
 
-// refuse answers with an error of ours.
+// refuse answers with an error of ours, if anybody is there to read it.
 func (x *exchange) refuse(r *refusal) {
+	if x.account.aborted != "" {
+		x.abandon()
+		return
+	}
 	x.plan.Route = RouteNone
 	x.account.refusal = r.code
 	x.account.status = verdicts[r.code].status

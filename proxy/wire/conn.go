@@ -30,6 +30,7 @@ type Conn struct {
 	presence presence
 
 	ended    bool          // end of input was handed to the reader
+	broken   bool          // ... and it was no orderly end
 	bodyIdle time.Duration // >0: each read may take that long
 
 	writeWait time.Duration // >0: each write may stand still that long
@@ -77,7 +78,7 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 		return n, nil
 	}
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		c.ended = true
+		c.ended, c.broken = true, err != io.EOF
 	}
 	return n, err
 }
@@ -88,6 +89,16 @@ func (c *Conn) InputEnded() bool { return c.ended }
 // Gone reports, without waiting and without taking a byte, whether the client
 // has closed its connection or its sending half. Some 200 ns.
 func (c *Conn) Gone() bool { return c.sock.peek() == ended }
+
+// Left reports whether it is known by now that the client reads no reply any
+// more: the connection broke, or its input ended and a client that closes its
+// half is not waited for (Listener.AllowHalfClose). It makes no system call.
+func (c *Conn) Left() bool {
+	if c.presence.hasLeft() {
+		return true
+	}
+	return c.ended && (c.broken || c.watch == nil || !c.watch.halfClose)
+}
 
 // begin sets the limits of one request: each read of its body may take idle,
 // until the server sets the next deadline itself, and each write may stand
@@ -232,9 +243,9 @@ func (c *Conn) Close() error {
 	return c.sock.Close()
 }
 
-// abort closes the connection with a reset where it can: for an HTTP/1.0
+// Abort closes the connection with a reset where it can: for an HTTP/1.0
 // client a plain close would be the proper end of a body.
-func (c *Conn) abort() {
+func (c *Conn) Abort() {
 	if tc, ok := c.sock.nc.(*net.TCPConn); ok {
 		_ = tc.SetLinger(0)
 	}

@@ -95,6 +95,14 @@ func (e *TruncatedError) Unwrap() error { return e.Err }
 // Is makes a truncated body comparable with io.ErrUnexpectedEOF.
 func (e *TruncatedError) Is(target error) bool { return target == io.ErrUnexpectedEOF }
 
+// ClientLeft reports whether a request ended because its client did not wait
+// for the end of the reply, or took no more of it. It is for the error that
+// Reply.Done gets.
+func ClientLeft(err error) bool {
+	var e *Error
+	return errors.Is(err, errAbandoned) || errors.As(err, &e) && e.Kind == ClientGone
+}
+
 var (
 	errClosed        = errors.New("transport is closed")
 	errHeadTooLarge  = errors.New("reply head exceeds the limit")

@@ -157,7 +157,7 @@ func relayUntilClose(ctx *fasthttp.RequestCtx, b *Body) {
 		}
 		_ = b.Close()
 		if err != nil && client != nil {
-			client.abort()
+			client.Abort()
 		}
 	})
 }

@@ -53,6 +53,11 @@ func (u *Upload) Reset(ctx *fasthttp.RequestCtx) {
 // body.
 func (u *Upload) Length() int64 { return u.length }
 
+// Ended reports whether the whole body was read.
+func (u *Upload) Ended() bool {
+	return u.err == io.EOF || u.length >= 0 && u.n == u.length
+}
+
 // Read implements io.Reader. A body that was cut ends with
 // io.ErrUnexpectedEOF, one over the limit with ErrBodyTooLarge; every error is
 // final.

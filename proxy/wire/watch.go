@@ -35,6 +35,13 @@ func (p *presence) exit() {
 	p.mu.Unlock()
 }
 
+// hasLeft reports what the watcher saw.
+func (p *presence) hasLeft() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.left
+}
+
 // gone is called by the watcher.
 func (p *presence) gone() {
 	p.mu.Lock()
