@@ -35,7 +35,7 @@ type frontOptions struct {
 
 func (c *Config) frontOptions() frontOptions {
 	t := &c.Timeouts
-	return frontOptions{c.Limits.Header, t.ClientHeader, t.ClientBody, t.ClientIdle, t.Write}
+	return frontOptions{c.Limits.Header, t.ClientHeader, t.ClientBody, t.ClientIdle, t.Idle}
 }
 
 func (h *Handler) newFront(o frontOptions) *front {
@@ -92,7 +92,7 @@ func (h *Handler) Serve(ln net.Listener) error {
 	}
 	h.reload.Lock()
 	h.listener = ln
-	closed := h.base.Err() != nil
+	closed := h.ending.Load()
 	h.reload.Unlock()
 	if closed {
 		return ln.Close()
@@ -126,7 +126,7 @@ func (h *Handler) admit(c net.Conn) {
 	}
 	for !h.front.Load().take(c) {
 		// The front was replaced between the two steps; or all is ending.
-		if h.base.Err() != nil {
+		if h.ending.Load() {
 			c.Close()
 			return
 		}
@@ -152,7 +152,7 @@ func (h *Handler) closeFronts() {
 // ends, it breaks the rest off and returns an error that counts them.
 func (h *Handler) Shutdown(ctx context.Context) error {
 	h.reload.Lock()
-	h.stop()
+	h.ending.Store(true)
 	fronts := append(h.old, h.front.Load())
 	if h.listener != nil {
 		h.listener.Close()
@@ -171,5 +171,7 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 	for range fronts {
 		err = errors.Join(err, <-late)
 	}
+	// Only now: requests in flight may still have had to ask for their keys.
+	h.stop()
 	return errors.Join(h.breakOff(err != nil), h.snap.Load().transport.Close())
 }

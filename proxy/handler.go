@@ -49,6 +49,7 @@ type Handler struct {
 	old      []*front // replaced, but with connections that are still open
 	listener net.Listener
 
+	ending   atomic.Bool // Shutdown has begun
 	conns    connections
 	inFlight atomic.Int64
 
@@ -83,7 +84,7 @@ func (h *Handler) Reload(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if h.base.Err() != nil {
+	if h.ending.Load() {
 		return errors.New("the sidecar is shutting down")
 	}
 	h.snap.Store(snap)
