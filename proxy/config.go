@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/sidekey/sidekey/credstore"
 	"github.com/sidekey/sidekey/detect"
@@ -69,8 +68,10 @@ type GatewayConfig struct {
 	Headers []HeaderTemplate
 	// Expose lists raw paths that are otherwise refused, such as /v1/credits.
 	Expose []string
-	// CAFile is not read here: RootCAs is, PEM, added to the system's roots.
+	// RootCAs, PEM, is added to the system's roots.
 	RootCAs []byte
+	// Warm is how many connections are kept ready; 0 none.
+	Warm int
 }
 
 // A HeaderTemplate is one of gateway.headers.
@@ -82,25 +83,6 @@ type BYOKConfig struct {
 	Route string
 	// Guard is "strict", "report" or "off".
 	Guard string
-}
-
-// Limits bound what one client can cost. Sizes are in bytes.
-type Limits struct {
-	Body        int64
-	Header      int
-	Connections int
-}
-
-// Timeouts bound each step of an exchange on its own. There is none for the
-// whole of it: a stream may go on for as long as bytes keep coming.
-type Timeouts struct {
-	Dial         time.Duration // name look-up, connection and TLS handshake
-	Write        time.Duration // the request, each stretch of it
-	HeaderWait   time.Duration // from the last byte sent to the reply's head
-	Idle         time.Duration // between two reads of a reply's body
-	ClientHeader time.Duration // a request's head, once its first byte came
-	ClientBody   time.Duration // between two reads of a request's body
-	ClientIdle   time.Duration // between two requests
 }
 
 // Validate returns every problem of the configuration at once, each with its
@@ -125,21 +107,8 @@ func (c *Config) Validate() error {
 	if g := c.BYOK.Guard; g != "strict" && g != "report" && g != "off" {
 		bad("byok.guard", "%q is not known; write strict, report or off", g)
 	}
-	if c.Limits.Body <= 0 || c.Limits.Header <= 0 || c.Limits.Connections <= 0 {
-		bad("limits", "body, header and connections must be greater than zero")
-	}
-	for _, t := range []struct {
-		name string
-		d    time.Duration
-	}{
-		{"dial", c.Timeouts.Dial}, {"write", c.Timeouts.Write}, {"header_wait", c.Timeouts.HeaderWait},
-		{"idle", c.Timeouts.Idle}, {"client_header", c.Timeouts.ClientHeader},
-		{"client_body", c.Timeouts.ClientBody}, {"client_idle", c.Timeouts.ClientIdle},
-	} {
-		if t.d <= 0 {
-			bad("timeouts."+t.name, "must be greater than zero; write for example 30s")
-		}
-	}
+	c.Limits.validate(bad)
+	c.Timeouts.validate(bad)
 	if _, err := detect.New(c.Detect); err != nil {
 		bad("detect.rules", "%v", err)
 	}
@@ -206,6 +175,14 @@ func (c *GatewayConfig) validate(bad func(path, format string, args ...any)) {
 		}
 		if strings.ContainsAny(h.Value, "\r\n\x00") {
 			bad(at+".value", "has a line break or NUL in it")
+		}
+	}
+	if c.Warm < 0 {
+		bad("gateway.warm", "must not be negative; write 0 for none")
+	}
+	if len(c.RootCAs) > 0 {
+		if _, err := rootCAs(c.RootCAs); err != nil {
+			bad("gateway.ca_file", "%v", err)
 		}
 	}
 	for i, p := range c.Expose {

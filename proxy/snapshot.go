@@ -59,6 +59,9 @@ func compile(c *Config, old *snapshot, oldConfig *Config) (*snapshot, error) {
 		expose: slices.Clone(c.Gateway.Expose), forward: c.Gateway.Key.IsZero(),
 		limits: c.Limits,
 	}
+	if s.limits.ScanWindow == 0 {
+		s.limits.ScanWindow = defaultScanWindow
+	}
 	if s.identity, err = newIdentifier(&c.Identity); err != nil {
 		return nil, err
 	}
@@ -151,7 +154,7 @@ func rootCAs(pem []byte) (*x509.CertPool, error) {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("gateway.ca_file: holds no PEM certificate")
+		return nil, errors.New("the file holds no certificate; name a PEM file of certificates")
 	}
 	return pool, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -105,6 +106,25 @@ func (a *app) loader() *loader {
 // config loads the file for a command that needs no secret from it.
 func (a *app) config() (*loaded, error) {
 	ld, problems := a.loader().load()
+	if len(problems) > 0 {
+		return nil, &ConfigError{problems}
+	}
+	return ld, nil
+}
+
+// storeConfig loads the file for a command that opens the store, with the
+// store's own secret.
+func (a *app) storeConfig() (*loaded, error) {
+	l := a.loader()
+	ld, problems := l.load()
+	if reference := ld.Config.Store.Local.Keyset; len(problems) == 0 && reference != "" {
+		r := &resolver{lookup: l.lookup, sum: sha256.New()}
+		secret, _, err := r.read(reference)
+		if err != nil {
+			problems = ld.locate([]Problem{problemOf("store.local.keyset", err)}, nil)
+		}
+		ld.Secrets["store.local.keyset"] = secret
+	}
 	if len(problems) > 0 {
 		return nil, &ConfigError{problems}
 	}

@@ -27,10 +27,13 @@ func compile(ld *loaded) (proxy.Config, []Problem) {
 			OwnerTrafficKey: ld.Secrets["gateway.owner_traffic_key"],
 			AuthHeader:      c.Gateway.AuthHeader,
 			Expose:          c.Gateway.Expose,
+			Warm:            c.Gateway.Warm,
+			RootCAs:         ld.RootCAs,
 		},
 		BYOK: proxy.BYOKConfig{Route: c.BYOK.Route, Guard: c.BYOK.Guard},
 		Limits: proxy.Limits{
-			Body: int64(c.Limits.Body), Header: int(c.Limits.Header), Connections: c.Limits.Connections,
+			Body: int64(c.Limits.Body), Header: int(c.Limits.Header), ScanWindow: int64(c.Limits.ScanWindow),
+			Connections: c.Limits.Connections, HalfClose: c.Limits.HalfClose,
 		},
 		Timeouts: proxy.Timeouts(c.Timeouts),
 	}

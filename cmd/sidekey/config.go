@@ -68,6 +68,8 @@ type Gateway struct {
 	AuthHeader      string   `mapstructure:"auth_header"`
 	Headers         []Header `mapstructure:"headers"`
 	Expose          []string `mapstructure:"expose"`
+	Warm            int      `mapstructure:"warm"`
+	CAFile          string   `mapstructure:"ca_file"`
 }
 
 // A Header is a name and a value, in a list and not a map because viper
@@ -97,7 +99,8 @@ type Store struct {
 
 // StoreLocal is the embedded store.
 type StoreLocal struct {
-	Dir string `mapstructure:"dir"`
+	Dir    string `mapstructure:"dir"`
+	Keyset Ref    `mapstructure:"keyset"`
 }
 
 // Cache bounds how long a key is used without asking the store.
@@ -123,7 +126,9 @@ type Rule struct {
 type Limits struct {
 	Body        Size          `mapstructure:"body"`
 	Header      Size          `mapstructure:"header"`
+	ScanWindow  Size          `mapstructure:"scan_window"`
 	Connections int           `mapstructure:"connections"`
+	HalfClose   string        `mapstructure:"half_close"`
 	Drain       time.Duration `mapstructure:"drain"`
 	DrainDelay  time.Duration `mapstructure:"drain_delay"`
 }
@@ -151,13 +156,15 @@ func DefaultConfig() Config {
 		Listen:   "127.0.0.1:8787",
 		Admin:    Admin{Listen: "127.0.0.1:8788"},
 		Identity: Identity{Mode: "fixed", Chatbot: "demo", Header: IdentityHeader{Name: "x-chatbot-id"}},
-		Gateway:  Gateway{URL: "https://ai-gateway.vercel.sh", Dialect: "vercel"},
+		Gateway:  Gateway{URL: "https://ai-gateway.vercel.sh", Dialect: "vercel", Warm: 2},
 		BYOK:     BYOK{Route: "gateway", Guard: "strict", GuardCooldown: 15 * time.Minute},
 		Store:    Store{Kind: "local", Local: StoreLocal{Dir: "./sidekey-data"}},
 		Cache: Cache{
 			TTL: 5 * time.Minute, StaleLimit: time.Hour, Recheck: time.Hour, MaxChatbots: 10_000,
 		},
-		Limits: Limits{Body: 64 << 20, Header: 32 << 10, Connections: 20_000, Drain: 10 * time.Minute},
+		Limits: Limits{
+			Body: 64 << 20, Header: 32 << 10, ScanWindow: 1 << 20, Connections: 20_000, HalfClose: "close", Drain: 10 * time.Minute,
+		},
 		Timeouts: Timeouts{
 			Dial: 5 * time.Second, Write: 30 * time.Second, HeaderWait: 10 * time.Minute, Idle: 5 * time.Minute,
 			ClientHeader: 10 * time.Second, ClientBody: time.Minute, ClientIdle: 90 * time.Second,

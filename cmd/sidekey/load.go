@@ -47,6 +47,7 @@ type loaded struct {
 	Warnings []Problem
 	Secrets  map[string]credstore.Secret // by path
 	TLS      *tls.Config                 // of the listener, nil for plain
+	RootCAs  []byte                      // of gateway.ca_file, PEM
 	Proxy    proxy.Config
 	// Files are all that the configuration was read from.
 	Files []string
@@ -151,6 +152,7 @@ func (l *loader) loadAll() (*loaded, []Problem) {
 	r.sum.Write(ld.data)
 	problems = append(problems, ld.locate(r.secrets(ld), problems)...)
 	problems = append(problems, ld.locate(r.certificates(ld), problems)...)
+	problems = append(problems, ld.locate(r.authorities(ld), problems)...)
 	proxyConfig, more := compile(ld)
 	problems = append(problems, ld.locate(more, problems)...)
 	ld.Proxy = proxyConfig

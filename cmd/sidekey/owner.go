@@ -82,7 +82,7 @@ func unknownProvider(name string) error {
 // with opens the store that the configuration names, runs fn, and closes it.
 // Only commands that store something make a store where none is.
 func (o *ownerCall) with(ctx context.Context, create bool, fn func(context.Context, *credstore.Owner) error) error {
-	ld, err := o.app.config()
+	ld, err := o.app.storeConfig()
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"strings"
 	"sync"
@@ -141,6 +142,9 @@ func refuseFixed(old, ld *loaded) []Problem {
 				refuse(path, "this changes at a restart only")
 			}
 		}
+	}
+	if !bytes.Equal(old.Secrets["store.local.keyset"].Reveal(), ld.Secrets["store.local.keyset"].Reveal()) && old.Config.Store == ld.Config.Store {
+		refuse("store.local.keyset", "the keyset has changed, which takes effect at a restart only")
 	}
 	before, after := old.Config.ListenTLS, ld.Config.ListenTLS
 	if (before.CertFile == "") != (after.CertFile == "") {

@@ -17,10 +17,7 @@ func (r *resolver) certificates(ld *loaded) []Problem {
 	}
 	var problems []Problem
 	read := func(path, name string, secret bool) []byte {
-		abs, _ := filepath.Abs(name)
-		r.files = append(r.files, abs)
-		data, warning, err := readRegular(name, maxRefBytes)
-		fmt.Fprintf(r.sum, "%s %x %v\n", path, sha256.Sum256(data), err)
+		data, warning, err := r.plain(path, name, maxRefBytes)
 		if err != nil {
 			problems = append(problems, problemOf(path, err))
 		}
@@ -50,4 +47,36 @@ func (r *resolver) certificates(ld *loaded) []Problem {
 	out.Certificates = []tls.Certificate{pair}
 	ld.TLS = out
 	return nil
+}
+
+// maxBundleBytes bounds gateway.ca_file. The bundle of a whole distribution,
+// with a company's own authority added to it, has some 250 KiB.
+const maxBundleBytes = 4 << 20
+
+// authorities reads gateway.ca_file into ld.RootCAs. What is in it is the
+// proxy's to judge.
+func (r *resolver) authorities(ld *loaded) []Problem {
+	name := ld.Config.Gateway.CAFile
+	if name == "" {
+		return nil
+	}
+	data, _, err := r.plain("gateway.ca_file", name, maxBundleBytes)
+	switch {
+	case err != nil:
+		return []Problem{problemOf("gateway.ca_file", err)}
+	case len(data) == 0:
+		return []Problem{{Path: "gateway.ca_file", Wrong: "the file is empty", Fix: "name a PEM file of certificates"}}
+	}
+	ld.RootCAs = data
+	return nil
+}
+
+// plain reads a file that is named by its path. It is watched, and counts as
+// part of the configuration.
+func (r *resolver) plain(path, name string, limit int64) (data []byte, warning string, err error) {
+	abs, _ := filepath.Abs(name)
+	r.files = append(r.files, abs)
+	data, warning, err = readRegular(name, limit)
+	fmt.Fprintf(r.sum, "%s %x %v\n", path, sha256.Sum256(data), err)
+	return data, warning, err
 }

@@ -50,6 +50,8 @@ func validate(cfg *Config) []Problem {
 	c.word("byok.route", cfg.BYOK.Route, "gateway", "direct")
 	c.word("byok.guard", cfg.BYOK.Guard, "strict", "report", "off")
 	c.word("gateway.dialect", cfg.Gateway.Dialect, "vercel", "header")
+	c.number("gateway.warm", cfg.Gateway.Warm, 0, 1000)
+	c.word("limits.half_close", cfg.Limits.HalfClose, "close", "allow")
 	c.word("log.level", cfg.Log.Level, "debug", "info", "warn", "error")
 	c.word("log.format", cfg.Log.Format, "auto", "json", "console")
 	c.within("byok.guard_cooldown", cfg.BYOK.GuardCooldown, time.Second, 24*time.Hour)
@@ -189,9 +191,7 @@ func (c *checker) cache(k *Cache) {
 	}
 	c.atLeastTTL("cache.stale_limit", k.StaleLimit, k.TTL)
 	c.atLeastTTL("cache.recheck", k.Recheck, k.TTL)
-	if k.MaxChatbots < 1 || k.MaxChatbots > 10_000_000 {
-		c.bad("cache.max_chatbots", fmt.Sprintf("%d is out of range", k.MaxChatbots), "write 1 to 10000000")
-	}
+	c.number("cache.max_chatbots", k.MaxChatbots, 1, 10_000_000)
 }
 
 func (c *checker) atLeastTTL(at string, d, ttl time.Duration) {
@@ -201,46 +201,4 @@ func (c *checker) atLeastTTL(at string, d, ttl time.Duration) {
 	}
 	c.bad(at, fmt.Sprintf("%v is less than cache.ttl (%v)", brief(d), brief(ttl)), "write that or more")
 	c.problems[len(c.problems)-1].because = "cache.ttl"
-}
-
-func (c *checker) sizes(l *Limits) {
-	for _, s := range []struct {
-		at       string
-		got      Size
-		min, max Size
-	}{{"limits.body", l.Body, 1 << 10, 4 << 30}, {"limits.header", l.Header, 4 << 10, 1 << 20}} {
-		if s.got < s.min || s.got > s.max {
-			c.bad(s.at, s.got.String()+" is out of range", fmt.Sprintf("write %v to %v", s.min, s.max))
-		}
-	}
-	if l.Connections < 1 || l.Connections > 10_000_000 {
-		c.bad("limits.connections", fmt.Sprintf("%d is out of range", l.Connections), "write 1 to 10000000")
-	}
-}
-
-func (c *checker) timeouts(t *Timeouts) {
-	for at, d := range map[string]time.Duration{
-		"dial": t.Dial, "write": t.Write, "header_wait": t.HeaderWait, "idle": t.Idle,
-		"client_header": t.ClientHeader, "client_body": t.ClientBody, "client_idle": t.ClientIdle,
-	} {
-		c.within("timeouts."+at, d, time.Millisecond, 24*time.Hour)
-	}
-}
-
-func (c *checker) within(at string, d, low, high time.Duration) {
-	if d < low || d > high {
-		c.bad(at, brief(d)+" is out of range", fmt.Sprintf("write %v to %v", brief(low), brief(high)))
-	}
-}
-
-// brief writes a duration without its empty parts: 5m, not 5m0s.
-func brief(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = s[:len(s)-2]
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = s[:len(s)-2]
-	}
-	return s
 }

@@ -58,7 +58,9 @@ func (a *app) wire(ld *loaded) (_ *sidecar, err error) {
 
 // openStore opens the store that the configuration names.
 func openStore(ld *loaded, create bool, told func(error)) (*credstore.Local, error) {
-	return credstore.OpenLocal(credstore.LocalConfig{Dir: ld.Config.Store.Local.Dir, Create: create, OnError: told})
+	return credstore.OpenLocal(credstore.LocalConfig{
+		Dir: ld.Config.Store.Local.Dir, Keyset: ld.Secrets["store.local.keyset"], Create: create, OnError: told,
+	})
 }
 
 func (s *sidecar) undo() {
