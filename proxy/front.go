@@ -87,11 +87,14 @@ func (f *front) take(c net.Conn) bool {
 // nil after a Shutdown. A listener that speaks TLS must come from
 // wire.WrapTLSListener.
 func (h *Handler) Serve(ln net.Listener) error {
-	if _, wrapped := ln.(*wire.Listener); !wrapped {
-		ln = wire.WrapListener(ln)
+	wrapped, ok := ln.(*wire.Listener)
+	if !ok {
+		wrapped = wire.WrapListener(ln)
+		ln = wrapped
 	}
 	h.reload.Lock()
-	h.listener = ln
+	h.listener = wrapped
+	h.snap.Load().limits.admitTo(wrapped)
 	closed := h.ending.Load()
 	h.reload.Unlock()
 	if closed {

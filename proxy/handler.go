@@ -23,12 +23,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
 	"github.com/sidekey/sidekey/credstore"
+	"github.com/sidekey/sidekey/proxy/wire"
 )
 
 // A Handler serves requests. Its methods may be called from any goroutine.
@@ -47,7 +47,7 @@ type Handler struct {
 	reload   sync.Mutex // one Reload at a time; guards what follows
 	config   Config
 	old      []*front // replaced, but with connections that are still open
-	listener net.Listener
+	listener *wire.Listener
 
 	ending   atomic.Bool // Shutdown has begun
 	conns    connections
@@ -97,6 +97,9 @@ func (h *Handler) Reload(cfg Config) error {
 	if f := h.front.Load(); f.options != cfg.frontOptions() {
 		h.front.Store(h.newFront(cfg.frontOptions()))
 		h.old = append(h.old, f)
+	}
+	if h.listener != nil {
+		cfg.Limits.admitTo(h.listener)
 	}
 	h.closeFronts()
 	return nil

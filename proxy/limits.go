@@ -1,6 +1,10 @@
 package proxy
 
-import "time"
+import (
+	"time"
+
+	"github.com/sidekey/sidekey/proxy/wire"
+)
 
 // Limits bound what one client can cost. Sizes are in bytes.
 type Limits struct {
@@ -36,6 +40,9 @@ func (l *Limits) validate(bad func(path, format string, args ...any)) {
 		bad("limits.half_close", "%q is not known; write close or allow", h)
 	}
 }
+
+// admitTo sets what a listener decides for the connections to come.
+func (l *Limits) admitTo(ln *wire.Listener) { ln.AllowHalfClose(l.HalfClose == HalfCloseWaits) }
 
 // Timeouts bound each step of an exchange on its own. There is none for the
 // whole of it: a stream may go on for as long as bytes keep coming.

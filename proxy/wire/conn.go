@@ -29,6 +29,8 @@ type Conn struct {
 	closing  atomic.Bool
 	presence presence
 
+	halfClose bool // may close its sending half and still wait
+
 	ended    bool          // end of input was handed to the reader
 	broken   bool          // ... and it was no orderly end
 	bodyIdle time.Duration // >0: each read may take that long
@@ -97,7 +99,7 @@ func (c *Conn) Left() bool {
 	if c.presence.hasLeft() {
 		return true
 	}
-	return c.ended && (c.broken || c.watch == nil || !c.watch.halfClose)
+	return c.ended && (c.broken || !c.halfClose)
 }
 
 // begin sets the limits of one request: each read of its body may take idle,

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -16,14 +17,17 @@ import (
 // Listener wraps what it accepts into *Conn.
 type Listener struct {
 	net.Listener
-	cfg   *tls.Config
-	watch watcher
+	cfg       *tls.Config
+	watch     watcher
+	halfClose atomic.Bool
 }
 
-// AllowHalfClose lets a client close its sending half and still wait for its
-// reply. Without it such a client counts as gone, because a client that has
-// left looks the same until something is written to it. Call it before Accept.
-func (l *Listener) AllowHalfClose() { l.watch.halfClose = true }
+// AllowHalfClose decides about connections that are accepted from now on: may
+// the client close its sending half (RFC 9112 section 9.6 lets it) and still
+// wait for its reply? If not, which is the default, such a client counts as
+// gone, because a client that has left looks the same until something is
+// written to it.
+func (l *Listener) AllowHalfClose(allow bool) { l.halfClose.Store(allow) }
 
 // Close stops accepting. Connections stay, and stay watched.
 func (l *Listener) Close() error {
@@ -53,7 +57,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	c := newConn(nc, l.cfg)
-	c.watch = &l.watch
+	c.watch, c.halfClose = &l.watch, l.halfClose.Load()
 	return c, nil
 }
 

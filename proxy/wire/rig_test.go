@@ -175,9 +175,7 @@ func newGateway(t testing.TB, cfg Config, set ...func(*gateway)) *gateway {
 	g.addr = ln.Addr().String()
 	g.srv = NewServer(g.serve, g.opts)
 	wrapped := WrapListener(ln)
-	if g.halfClose {
-		wrapped.AllowHalfClose()
-	}
+	wrapped.AllowHalfClose(g.halfClose)
 	served := make(chan error, 1)
 	go func() { served <- g.srv.Serve(wrapped) }()
 	t.Cleanup(func() {

@@ -15,8 +15,6 @@ import (
 // The goroutine ends when the listener and every connection that it accepted
 // are closed.
 type watcher struct {
-	halfClose bool // a client that closes its sending half still waits
-
 	mu     sync.Mutex
 	file   *os.File // the epoll set; nil before the first use and at the end
 	conns  map[uint64]*Conn
@@ -104,7 +102,7 @@ func (w *watcher) event(ev syscall.EpollEvent) {
 	if c == nil {
 		return
 	}
-	if w.halfClose && ev.Events&(syscall.EPOLLERR|syscall.EPOLLHUP) == 0 {
+	if c.halfClose && ev.Events&(syscall.EPOLLERR|syscall.EPOLLHUP) == 0 {
 		return
 	}
 	c.presence.gone()
