@@ -36,6 +36,7 @@ func newSoakGateway(s *soak) *soakGateway {
 	var err error
 	g.box, err = sandbox.NewGateway(sandbox.Config{
 		GatewayKeys: []string{gatewayCanary, fuseCanary}, Observe: g.observe, Fault: g.fault, Timeout: 3 * time.Second,
+		Tokens: 60, TokenInterval: 300 * time.Microsecond,
 	})
 	must(s.t, err)
 	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -128,7 +129,7 @@ func (g *soakGateway) fault(r *http.Request, n int) sandbox.Fault {
 		sandbox.FaultCut, sandbox.FaultCut, sandbox.FaultStreamError,
 	}
 	f := &sandbox.Fault{
-		Kind: kinds[rand.IntN(len(kinds))], Reset: rand.IntN(2) == 0, Inside: rand.IntN(2) == 0, After: rand.IntN(12),
+		Kind: kinds[rand.IntN(len(kinds))], Reset: rand.IntN(2) == 0, Inside: rand.IntN(2) == 0, After: rand.IntN(30),
 	}
 	if rand.IntN(40) == 0 {
 		f.Kind = [...]sandbox.FaultKind{sandbox.FaultHang, sandbox.FaultStall}[rand.IntN(2)]
