@@ -1,34 +1,41 @@
 package proxy
 
 import (
-	"net"
+	"maps"
+	"slices"
 	"sync"
 
-	"github.com/valyala/fasthttp"
+	"github.com/sidekey/sidekey/proxy/wire"
 )
 
-// connections are the clients' open connections, so that the end of the drain
-// time can break them off: fasthttp itself leaves them running.
+// connections are the clients' open connections: they are limited, and the end
+// of the drain time breaks them off, which fasthttp leaves to others. They are
+// counted from admission to close. fasthttp's ConnState would miss the end of a
+// connection that was taken from it, as streams to HTTP/1.0 clients are.
 type connections struct {
 	mu   sync.Mutex
-	open map[net.Conn]struct{}
+	open map[*wire.Conn]struct{}
 }
 
-// track is fasthttp's ConnState hook.
-func (c *connections) track(conn net.Conn, state fasthttp.ConnState) {
-	if state != fasthttp.StateNew && state != fasthttp.StateClosed {
-		return // it is called several times for each request
-	}
+// admit takes conn in unless there are limit already.
+func (c *connections) admit(conn *wire.Conn, limit int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if state == fasthttp.StateClosed {
-		delete(c.open, conn)
-		return
+	if len(c.open) >= limit {
+		return false
 	}
 	if c.open == nil {
-		c.open = make(map[net.Conn]struct{})
+		c.open = make(map[*wire.Conn]struct{})
 	}
 	c.open[conn] = struct{}{}
+	conn.OnClose(c.closed)
+	return true
+}
+
+func (c *connections) closed(conn *wire.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.open, conn)
 }
 
 // count is the number of open connections.
@@ -38,11 +45,12 @@ func (c *connections) count() int {
 	return len(c.open)
 }
 
-// closeAll breaks every connection off.
-func (c *connections) closeAll() {
+// abortAll breaks every connection off.
+func (c *connections) abortAll() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	for conn := range c.open {
-		conn.Close()
+	open := slices.Collect(maps.Keys(c.open))
+	c.mu.Unlock()
+	for _, conn := range open {
+		conn.Abort()
 	}
 }

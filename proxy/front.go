@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -46,7 +45,6 @@ func (h *Handler) newFront(o frontOptions) *front {
 		Concurrency: 1 << 20,
 		Error:       h.unreadable, Expect: h.expect,
 	})
-	f.server.ConnState = h.conns.track
 	go func() { // ends with Close
 		defer close(f.served)
 		f.server.Serve(f)
@@ -90,7 +88,6 @@ func (h *Handler) Serve(ln net.Listener) error {
 	wrapped, ok := ln.(*wire.Listener)
 	if !ok {
 		wrapped = wire.WrapListener(ln)
-		ln = wrapped
 	}
 	h.reload.Lock()
 	h.listener = wrapped
@@ -98,14 +95,14 @@ func (h *Handler) Serve(ln net.Listener) error {
 	closed := h.ending.Load()
 	h.reload.Unlock()
 	if closed {
-		return ln.Close()
+		return wrapped.Close()
 	}
 	for pause := time.Duration(0); ; {
-		c, err := ln.Accept()
+		c, err := wrapped.Accept()
 		switch {
 		case err == nil:
 			pause = 0
-			h.admit(c)
+			h.admit(c.(*wire.Conn))
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		case errors.Is(err, syscall.ECONNABORTED):
@@ -122,8 +119,8 @@ func (h *Handler) Serve(ln net.Listener) error {
 }
 
 // admit hands a connection to the front in force, or refuses it.
-func (h *Handler) admit(c net.Conn) {
-	if h.conns.count() >= h.snap.Load().limits.Connections {
+func (h *Handler) admit(c *wire.Conn) {
+	if !h.conns.admit(c, h.snap.Load().limits.Connections) {
 		h.overflow(c)
 		return
 	}
@@ -149,32 +146,4 @@ func (h *Handler) closeFronts() {
 	}
 	clear(h.old[len(kept):])
 	h.old = kept
-}
-
-// Shutdown stops accepting and waits for the requests in flight. When ctx
-// ends, it breaks the rest off and returns an error that counts them.
-func (h *Handler) Shutdown(ctx context.Context) error {
-	h.reload.Lock()
-	h.ending.Store(true)
-	fronts := append(h.old, h.front.Load())
-	if h.listener != nil {
-		h.listener.Close()
-	}
-	h.reload.Unlock()
-
-	late := make(chan error, len(fronts))
-	for _, f := range fronts {
-		go func() { // ends with ctx at the latest
-			err := f.server.ShutdownWithContext(ctx)
-			<-f.served
-			late <- err
-		}()
-	}
-	var err error
-	for range fronts {
-		err = errors.Join(err, <-late)
-	}
-	// Only now: requests in flight may still have had to ask for their keys.
-	h.stop()
-	return errors.Join(h.breakOff(err != nil), h.snap.Load().transport.Close())
 }

@@ -22,7 +22,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -107,18 +106,3 @@ func (h *Handler) Reload(cfg Config) error {
 
 // InFlight is the number of requests whose reply has not ended.
 func (h *Handler) InFlight() int64 { return h.inFlight.Load() }
-
-// breakOff closes what is left of the clients' connections, and counts the
-// requests that this cut off.
-func (h *Handler) breakOff(late bool) error {
-	if !late {
-		return nil
-	}
-	// fasthttp returns and leaves them running (pitfalls section 2.12).
-	broken := h.inFlight.Load()
-	h.conns.closeAll()
-	if broken == 0 {
-		return nil
-	}
-	return fmt.Errorf("%d requests were broken off at the end of the drain time", broken)
-}

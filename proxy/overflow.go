@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/sidekey/sidekey/detect"
@@ -15,7 +14,7 @@ const maxRefusals = 64
 
 // overflow refuses a connection beyond limits.connections at once: a client
 // that is told so can go elsewhere, one that hangs cannot.
-func (h *Handler) overflow(c net.Conn) {
+func (h *Handler) overflow(c *wire.Conn) {
 	select {
 	case h.refusals <- struct{}{}:
 		go func() { // ends with the deadline at the latest
@@ -30,7 +29,7 @@ func (h *Handler) overflow(c net.Conn) {
 // sayOverloaded answers the first bytes of a request, whatever they are. It
 // waits for them: a client that gets a reply before it asked takes it for a
 // broken connection (net/http: "unsolicited response").
-func sayOverloaded(c net.Conn) {
+func sayOverloaded(c *wire.Conn) {
 	defer c.Close()
 	if c.SetDeadline(time.Now().Add(2*time.Second)) != nil {
 		return
@@ -39,9 +38,7 @@ func sayOverloaded(c net.Conn) {
 		return
 	}
 	body := refused(codeOverloaded).appendError(nil, detect.ShapeOpenAI)
-	if conn, ok := c.(*wire.Conn); ok {
-		conn.LingerOnClose()
-	}
+	c.LingerOnClose()
 	fmt.Fprintf(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"+
 		"Retry-After: %d\r\nx-sidekey-error: %s\r\nx-sidekey-credential: none\r\nConnection: close\r\n\r\n%s",
 		len(body), retryAfterSeconds, codeOverloaded, body)

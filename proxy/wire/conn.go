@@ -31,6 +31,9 @@ type Conn struct {
 
 	halfClose bool // may close its sending half and still wait
 
+	onClose func(*Conn) // called once, when it is closed
+	closed  atomic.Bool
+
 	ended    bool          // end of input was handed to the reader
 	broken   bool          // ... and it was no orderly end
 	bodyIdle time.Duration // >0: each read may take that long
@@ -223,36 +226,6 @@ func (c *Conn) watched() {
 	if c.closing.Load() {
 		c.watch.remove(token) // closed meanwhile, by a shutdown
 	}
-}
-
-func (c *Conn) unwatched() {
-	c.closing.Store(true)
-	if token := c.token.Load(); token != 0 && c.watch != nil {
-		c.watch.remove(token)
-	}
-}
-
-// Close closes the connection. What is held is not written: a reply that got
-// here without release was broken off.
-func (c *Conn) Close() error {
-	c.unwatched()
-	if c.linger.CompareAndSwap(true, false) {
-		c.lingered()
-	}
-	if c.tls != nil {
-		return c.tls.Close()
-	}
-	return c.sock.Close()
-}
-
-// Abort closes the connection with a reset where it can: for an HTTP/1.0
-// client a plain close would be the proper end of a body.
-func (c *Conn) Abort() {
-	if tc, ok := c.sock.nc.(*net.TCPConn); ok {
-		_ = tc.SetLinger(0)
-	}
-	c.unwatched()
-	_ = c.sock.Close()
 }
 
 // TLSState returns the state of the client's TLS connection, nil for

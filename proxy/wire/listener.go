@@ -23,7 +23,7 @@ type Listener struct {
 }
 
 // AllowHalfClose decides about connections that are accepted from now on: may
-// the client close its sending half (RFC 9112 section 9.6 lets it) and still
+// the client close its sending half (TCP lets it, RFC 9293 section 3.6) and still
 // wait for its reply? If not, which is the default, such a client counts as
 // gone, because a client that has left looks the same until something is
 // written to it.

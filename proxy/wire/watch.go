@@ -42,7 +42,7 @@ func (p *presence) hasLeft() bool {
 	return p.left
 }
 
-// gone is called by the watcher.
+// gone is called by the watcher, and when the connection is closed here.
 func (p *presence) gone() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
