@@ -47,6 +47,8 @@ func appendFraming(dst []byte, req *Request, inMemory int) []byte {
 			dst = strconv.AppendInt(dst, int64(inMemory), 16)
 			dst = append(dst, crlf...)
 		}
+	case req.upgrade:
+		dst = append(dst, upgradeLines+crlf...)
 	case req.Length == 0 && req.NoBody:
 		dst = append(dst, crlf...)
 	default:

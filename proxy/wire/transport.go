@@ -55,6 +55,7 @@ type Request struct {
 	Method string
 
 	gathered [1][]byte // a small stream, read into one piece
+	upgrade  bool      // a handshake, see Upgrade
 }
 
 // Stats are plain counters since the transport's start; Open and Idle are the
@@ -67,6 +68,7 @@ type Stats struct {
 	Resent     int64 // requests sent again after not one byte was written
 	Truncated  int64 // reply bodies that were cut
 	Open, Idle int64
+	Tunnels    int64 // of the open ones
 }
 
 // Transport sends requests to one upstream. It is safe for concurrent use.
@@ -78,7 +80,7 @@ type Transport struct {
 	end  context.CancelFunc
 
 	count struct {
-		dials, dialErrors, reuses, stale, resent, truncated, open atomic.Int64
+		dials, dialErrors, reuses, stale, resent, truncated, open, tunnels atomic.Int64
 	}
 }
 
@@ -185,6 +187,11 @@ func (t *Transport) connection() (*upConn, error) {
 		t.count.stale.Add(1)
 		c.close()
 	}
+	return t.fresh()
+}
+
+// fresh opens a connection, if there is room for one.
+func (t *Transport) fresh() (*upConn, error) {
 	if t.count.open.Add(1) > int64(t.cfg.MaxConns) {
 		t.count.open.Add(-1)
 		return nil, &Error{Kind: Overloaded}
@@ -227,5 +234,6 @@ func (t *Transport) Stats() Stats {
 		Truncated:  t.count.truncated.Load(),
 		Open:       t.count.open.Load(),
 		Idle:       int64(t.idle.len()),
+		Tunnels:    t.count.tunnels.Load(),
 	}
 }
