@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/sidekey/sidekey/proxy/wire"
+	"github.com/valyala/fasthttp"
 )
 
 // A phase says how far a request had come when its client left.
@@ -67,4 +68,15 @@ func (a *account) leftDuring(err error) {
 	if a.aborted != "" {
 		a.status = statusAborted
 	}
+}
+
+// leftEarly is for a client that left before the handler ran: the server reads
+// the head and the beginning of the body first. Without a whole head there was
+// no request; whoever only connects (health checks do) makes no line.
+func (h *Handler) leftEarly(ctx *fasthttp.RequestCtx, conn *wire.Conn) {
+	conn.Abort()
+	if ctx.Request.Header.Len() == 0 {
+		return
+	}
+	h.log.Info().Str("credential", RouteNone.String()).Int("status", statusAborted).Str("aborted", string(duringUpload)).Msg("request")
 }

@@ -32,6 +32,10 @@ func writeRefusal(ctx *fasthttp.RequestCtx, r *refusal, shape detect.Shape) {
 // unreadable answers a request that fasthttp could not parse. Whatever it was,
 // it is not quoted.
 func (h *Handler) unreadable(ctx *fasthttp.RequestCtx, status int) {
+	if conn := wire.ClientConn(ctx); conn != nil && conn.Left() {
+		h.leftEarly(ctx, conn)
+		return
+	}
 	c := codeMalformed
 	switch status {
 	case fasthttp.StatusRequestTimeout:
