@@ -44,6 +44,9 @@ func (c *Conn) leaves() {
 		c.watch.remove(token)
 	}
 	c.presence.gone()
+	if t := c.tunnel.Load(); t != nil {
+		t.orphaned()
+	}
 }
 
 func (c *Conn) tell() {

@@ -34,6 +34,8 @@ type Conn struct {
 	onClose func(*Conn) // called once, when it is closed
 	closed  atomic.Bool
 
+	tunnel atomic.Pointer[Tunnel] // that it is one end of
+
 	ended    bool          // end of input was handed to the reader
 	broken   bool          // ... and it was no orderly end
 	bodyIdle time.Duration // >0: each read may take that long

@@ -145,11 +145,11 @@ func (c *upConn) readHead(req *Request, rep *Reply, h *replyHead) error {
 		rep.head = append(rep.head[:0], c.in.unread()[:n]...)
 		c.in.r += n
 		head, ok := parseReplyHead(rep.head, req.Method == "HEAD")
-		// 101 answers an Upgrade that was never sent.
-		if !ok || head.status == 101 {
+		// Without an Upgrade, 101 answers what was never sent.
+		if !ok || head.status == 101 && !req.upgrade {
 			return errBadReplyHead
 		}
-		if head.status >= 200 {
+		if head.status >= 200 || head.status == 101 {
 			*h = head
 			return nil
 		}

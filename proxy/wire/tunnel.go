@@ -56,6 +56,7 @@ func (t *Tunnel) Join(ctx *fasthttp.RequestCtx, rep *Reply, drop func(name []byt
 	t.head = appendLines(t.head, rep.Header.raw, replyHop, drop)
 	t.head = append(append(t.head, lines...), crlf...)
 	t.done = done
+	t.client.tunnel.Store(t)
 	ctx.HijackSetNoResponse(true)
 	ctx.Hijack(t.run)
 }
