@@ -38,3 +38,24 @@ func TestScanningAllocatesNothing(t *testing.T) {
 		t.Error("the scans found nothing")
 	}
 }
+
+func TestAllocWindow(t *testing.T) {
+	body := []byte(`{"mod\u0065l":"openai/gpt-5.4-mini","stream":true,"messages":[{"content":"` + strings.Repeat(prose, 100) +
+		`\n"}],"models":["a/b"],"deep":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `,"providerOptions":{"gateway":{}}}`)
+	var w Window
+	if n := testing.AllocsPerRun(100, func() {
+		w.Reset(1000)
+		for rest := body; len(rest) > 0; {
+			n := min(1000, len(rest))
+			if err := w.Feed(rest[:n]); err != nil {
+				t.Fatal(err)
+			}
+			rest = rest[n:]
+		}
+		if err := w.End(); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("got %v allocations, want 0", n)
+	}
+}

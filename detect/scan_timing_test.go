@@ -106,6 +106,22 @@ func BenchmarkScanBody(b *testing.B) {
 				}
 			}
 		})
+		b.Run(c.name+"/window", func(b *testing.B) { // in the pieces of a stream
+			b.SetBytes(int64(len(c.body)))
+			b.ReportAllocs()
+			var w Window
+			for b.Loop() {
+				w.Reset(1 << 20)
+				for rest := c.body; len(rest) > 0; rest = rest[min(len(rest), 32<<10):] {
+					if err := w.Feed(rest[:min(len(rest), 32<<10)]); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if err := w.End(); err != nil || !w.Body().Model.Found() {
+					b.Fatal(err)
+				}
+			}
+		})
 		b.Run(c.name+"/gjson", func(b *testing.B) {
 			b.SetBytes(int64(len(c.body)))
 			b.ReportAllocs()
