@@ -15,6 +15,7 @@ import (
 
 const (
 	soakTenants = 200
+	smokeOwners = 40 // in the short run: storing a key waits for the disk
 	soakKeyless = 20 // others, who own no key: their bodies are streamed
 )
 
@@ -43,7 +44,7 @@ func (t *soakTenant) key(slug provider.Slug, gen int64) string {
 // makeTenants stores 1 to 3 keys for each tenant.
 func (s *soak) makeTenants() {
 	r := rand.New(rand.NewPCG(s.seed, 1<<41))
-	for i := range soakTenants + soakKeyless {
+	for i := range s.owners + soakKeyless {
 		tenant := &soakTenant{id: fmt.Sprintf("bot%03d", i), account: fmt.Sprintf("acct%03d", i), keys: map[provider.Slug]*soakKey{}}
 		var err error
 		tenant.token, err = jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
@@ -51,7 +52,7 @@ func (s *soak) makeTenants() {
 		}).SignedString([]byte(tokenSecret))
 		must(s.t, err)
 		s.tenants = append(s.tenants, tenant)
-		if i >= soakTenants {
+		if i >= s.owners {
 			continue
 		}
 		for _, j := range r.Perm(len(soakSlugs))[:1+r.IntN(3)] {
@@ -99,7 +100,7 @@ func (s *soak) rotate() {
 			return
 		case <-tick.C:
 		}
-		tenant := s.tenants[r.IntN(soakTenants)]
+		tenant := s.tenants[r.IntN(s.owners)]
 		for slug := range tenant.keys { // a random one
 			s.store1(tenant, slug)
 			break

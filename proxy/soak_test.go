@@ -38,6 +38,7 @@ type soak struct {
 	t       *testing.T
 	book    *soakBook
 	tenants []*soakTenant
+	owners  int // of them, with keys
 	gateway *soakGateway
 	store   *credstore.Local
 	owner   *credstore.Owner
@@ -82,9 +83,12 @@ func TestSoak(t *testing.T) {
 }
 
 func newSoak(t *testing.T) *soak {
-	s := &soak{soakCounts: newSoakCounts(), t: t, book: newSoakBook(), stop: make(chan struct{})}
+	s := &soak{soakCounts: newSoakCounts(), t: t, book: newSoakBook(), stop: make(chan struct{}), owners: smokeOwners}
+	if *soakFor > 0 {
+		s.owners = soakTenants
+	}
 	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d, %d tenants, %d clients at a time", seed, soakTenants, soakWorkers)
+	t.Logf("seed %d, %d tenants, %d clients at a time", seed, s.owners+soakKeyless, soakWorkers)
 	s.seed = seed
 	s.gateway = newSoakGateway(s)
 	s.cfg = testConfig()
