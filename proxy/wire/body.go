@@ -120,6 +120,24 @@ func (b *Body) buffered() int {
 	return len(b.c.in.unread())
 }
 
+// ready reports whether the next step needs no waiting: a byte of the body is
+// there, or its end. The bytes that have come may also be no more than the
+// beginning of a chunk's size, which must not hold the head back.
+func (b *Body) ready() bool {
+	if b.framing != chunked {
+		return b.buffered() > 0
+	}
+	in := &b.c.in
+	for b.chunks.state != chunkData && !b.chunks.done() && in.r < in.w {
+		_, n, err := b.chunks.next(in.buf[in.r : in.r+1])
+		if err != nil {
+			return false // it comes again when the body is read
+		}
+		in.r += n
+	}
+	return b.chunks.done() || b.buffered() > 0
+}
+
 // whole reports whether the rest of a body of known length has come.
 func (b *Body) whole() bool { return b.left <= int64(b.buffered()) }
 

@@ -59,7 +59,7 @@ func Relay(ctx *fasthttp.RequestCtx, rep *Reply, tap func(p []byte)) error {
 	// the client of a stream wants to know that it has begun.
 	switch {
 	case size < 0:
-		ctx.Response.ImmediateHeaderFlush = b.buffered() == 0
+		ctx.Response.ImmediateHeaderFlush = !b.ready()
 	case !b.whole():
 		// The head must have left the server's buffer for Conn.ReadFrom to
 		// take over; Conn keeps it until the first piece.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -44,10 +45,20 @@ func (c *upConn) roundTrip(req *Request, rep *Reply, client *Conn) *Error {
 	}
 	written := c.sock.wrote > before
 	if read != nil || !written {
-		return c.failed(sent, read, written)
+		return c.failed(sent, read, written && !c.missed(req, sent, read, before))
 	}
 	c.accept(rep, h, sent == nil)
 	return nil
+}
+
+// missed reports whether the upstream had closed an idle connection before a
+// byte of the request reached it, see sock.untouched. Not for a stream, of
+// which a part is gone.
+func (c *upConn) missed(req *Request, sent, read error, before int64) bool {
+	// A write that failed otherwise may have taken the one report of a reset,
+	// and left what looks like a FIN to the reader.
+	clean := read == io.EOF && (sent == nil || errors.Is(sent, syscall.EPIPE))
+	return clean && c.served && req.Stream == nil && !c.gone.Load() && c.sock.untouched(before, lastWords)
 }
 
 // failed closes the connection and names the failure.
