@@ -15,6 +15,9 @@ type dialect interface {
 	// forwards reports whether a caller's own credential header of this name
 	// goes upstream on the route, where callers bring their own.
 	forwards(name []byte, r Route) bool
+	// socketKey is the platform's credential for a handshake's subprotocols,
+	// zero for a gateway that looks for none there.
+	socketKey() credstore.Secret
 	// system adds the platform's credential to the head.
 	system(o *outgoing) error
 	// owner adds what authenticates us at the gateway to the head, and puts the
@@ -45,7 +48,7 @@ type ownerCredential struct {
 }
 
 // setLine appends a header line with a secret in it. The Secret is revealed
-// here, in appendSplice and nowhere else on a request's way.
+// here, in setProtocols, in appendSplice and nowhere else on a request's way.
 func (o *outgoing) setLine(name, prefix string, s credstore.Secret) (err error) {
 	o.insert = append(append(o.insert[:0], prefix...), s.Reveal()...)
 	o.head, err = wire.AppendLine(o.head, name, o.insert)

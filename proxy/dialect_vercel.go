@@ -37,6 +37,8 @@ func (v *vercel) forwards(name []byte, r Route) bool {
 		equalFold(name, "x-vercel-ai-gateway-team")
 }
 
+func (v *vercel) socketKey() credstore.Secret { return v.key }
+
 func (v *vercel) system(o *outgoing) error {
 	o.wholeBody()
 	return v.authorize(o, v.key)

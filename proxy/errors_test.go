@@ -74,13 +74,18 @@ func TestRefusalsReachNobody(t *testing.T) {
 		{"double encoding", "/%2561dmin", ``, nil, codePathNotExposed, ""},
 		{"two slashes", "//metrics", ``, nil, codePathNotExposed, ""},
 		{"compressed body", "/v1/chat/completions", `x`, []string{"Content-Encoding: gzip"}, codeEncoding, ""},
-		{"WebSocket", "/v4/ai/realtime-model?ai-model-id=openai/gpt-realtime", ``, []string{"Connection: Upgrade", "Upgrade: websocket"}, codePathNotExposed, ""},
+		{"WebSocket", "/v4/ai/realtime-model?ai-model-id=openai/gpt-realtime", ``, handshake, codeUnsupported, ""},
+		{"WebSocket without a model", "/v4/ai/realtime-model", ``, handshake, codeModelUndetermined, "model"},
+		{"WebSocket with two models", "/v4/ai/realtime-model?ai-model-id=cohere/x&ai-model-id=openai/y", ``, handshake, codeModelAmbiguous, "model"},
+		{"WebSocket with the model in its frames", "/v1/responses", ``, handshake, codeModelUndetermined, "model"},
+		{"WebSocket on a path that is no surface", "/v1/realtime", ``, handshake, codeModelUndetermined, "model"},
+		{"WebSocket on account data", "/v1/credits", ``, handshake, codePathNotExposed, ""},
 		{"body too large", "/v1/chat/completions", strings.Repeat(" ", 8<<20+1), nil, codeBodyTooLarge, ""},
 		{"headers too large", "/v1/chat/completions", chatBody, []string{"X-Long: " + strings.Repeat("a", 40<<10)}, codeHeadersTooLarge, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			method := "POST"
-			if c.body == "" && c.want == codePathNotExposed {
+			if c.body == "" && (c.want == codePathNotExposed || strings.HasPrefix(c.name, "WebSocket")) {
 				method = "GET"
 			}
 			a := w.do(method, c.path, c.body, c.headers...)

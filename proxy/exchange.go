@@ -38,6 +38,8 @@ type exchange struct {
 	done func(int64, error)
 	cut  func(name []byte) bool
 	tail limited
+	// tunnel is what the gateway's 101 opened, nil for all other requests.
+	tunnel *wire.Tunnel
 
 	account account
 }

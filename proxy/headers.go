@@ -24,6 +24,9 @@ const (
 	// somewhere else, or try another credential; or it is sidekey's own. It never
 	// goes upstream: where a key goes is the operator's to say.
 	steeringHeader
+	// protocolsHeader offers a WebSocket's subprotocols, a credential perhaps
+	// among them: see setProtocols.
+	protocolsHeader
 )
 
 // headerClasses are the headers, in lower case, that are not plain.
@@ -41,6 +44,7 @@ var headerClasses = map[string]headerClass{
 	// (gateway-wire section 1.1).
 	"x-vercel-ai-gateway-team": credentialHeader,
 	authMethodHeader:           authMethod,
+	"sec-websocket-protocol":   protocolsHeader,
 	// Gateways of the header dialect (gateway-wire section 5).
 	"cf-aig-authorization": credentialHeader,
 	"x-portkey-api-key":    credentialHeader,
@@ -72,7 +76,7 @@ func classifyHeader(name []byte) headerClass {
 		return plainHeader
 	}
 	switch lower(name[0]) {
-	case 'a', 'c', 'h', 'x':
+	case 'a', 'c', 'h', 's', 'x':
 	default:
 		return plainHeader
 	}
@@ -104,8 +108,9 @@ func (s *snapshot) classify(name []byte) headerClass {
 // A clientHeader looks a request's headers up without regard to case. fasthttp
 // is told to leave names as they come, and then compares them byte for byte.
 type clientHeader struct {
-	h     *fasthttp.RequestHeader
-	found [][]byte
+	h      *fasthttp.RequestHeader
+	found  [][]byte
+	socket bool // it is a handshake for a WebSocket
 }
 
 // Peek returns the first value, nil if there is none.

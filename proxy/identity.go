@@ -75,10 +75,13 @@ func (id *identifier) fromHeader(h *clientHeader) (caller, error) {
 }
 
 // fromToken reads the token from where SDKs put their key. Anthropic clients
-// send x-api-key, Google's x-goog-api-key, all others Authorization. Two
-// different tokens are two different callers, and are refused.
+// send x-api-key, Google's x-goog-api-key, WebSockets a subprotocol, all others
+// Authorization. Two different tokens are two different callers, and are refused.
 func (id *identifier) fromToken(h *clientHeader, now time.Time) (caller, error) {
-	var token []byte
+	token, err := h.protocolToken()
+	if err != nil {
+		return caller{}, err
+	}
 	for _, name := range [...]string{"Authorization", "X-Api-Key", "X-Goog-Api-Key"} {
 		v, err := single(h, name)
 		if err != nil {

@@ -92,6 +92,7 @@ type account struct {
 	refusal code
 	cause   error // of the refusal; never holds a byte of the request
 	aborted phase // when the client left, "" if it stayed
+	up      int64 // bytes from the client through a tunnel
 }
 
 // finish accounts for the request. For a streamed reply it runs after the
@@ -113,6 +114,9 @@ func (x *exchange) finish(n int64, err error) {
 		}
 		if a.refusal != "" {
 			e.Str("error", string(a.refusal))
+		}
+		if x.tunnel != nil {
+			e.Int64("bytes_up", a.up)
 		}
 		if a.aborted != "" {
 			e.Str("aborted", string(a.aborted))

@@ -24,6 +24,9 @@ func (x *exchange) rewrite() *refusal {
 	} else if err == nil {
 		err = x.snap.dialect.system(o)
 	}
+	if err == nil && x.header.socket && !x.snap.forward {
+		err = o.setProtocols(&x.header, x.snap.dialect.socketKey())
+	}
 	if err == nil {
 		err = x.appendTemplates()
 	}
@@ -91,6 +94,8 @@ func (x *exchange) drop(name []byte) bool {
 	case authMethod:
 		x.out.hadAuthMethod = true
 		return !x.snap.forward
+	case protocolsHeader:
+		return !x.snap.forward || !x.header.socket
 	}
 	return true
 }

@@ -66,13 +66,13 @@ func (x *exchange) accept() *refusal {
 	}
 	if equalFold(x.header.Peek("Upgrade"), "websocket") {
 		x.surface = x.surface.Upgraded()
-		x.target.Surface = x.surface
+		x.target.Surface, x.header.socket = x.surface, true
+		if err := wire.CheckUpgrade(h); err != nil {
+			x.account.cause = err
+			return refused(codeMalformed)
+		}
 	}
 	x.exposed = x.snap.exposes(x.surface, path)
-	if x.surface == detect.AISocket || x.surface == detect.ResponsesSocket {
-		// Not relayed yet, whoever would pay.
-		return refused(codePathNotExposed)
-	}
 	if e := x.header.Peek("Content-Encoding"); len(e) > 0 && !equalFold(e, "identity") && x.surface.ModelPlace() != detect.NoModel {
 		return refused(codeEncoding)
 	}
@@ -166,6 +166,9 @@ func (x *exchange) probeOther(owned bool) {
 
 // decide makes the plan.
 func (x *exchange) decide() *refusal {
+	if x.framed() {
+		x.model = modelUnclear
+	}
 	o := x.owner()
 	x.plan = decide(&o, &x.request, &x.snap.policy)
 	switch x.plan.Route {
@@ -194,7 +197,7 @@ func (x *exchange) unlock() *refusal {
 
 // send writes the request, at most once, and waits for the head of the reply.
 func (x *exchange) send() *refusal {
-	err := x.snap.transport.Do(&x.req, &x.rep, wire.ClientConn(x.ctx))
+	err := x.deliver()
 	x.wipe()
 	if err == nil {
 		return nil
@@ -222,6 +225,10 @@ func (x *exchange) send() *refusal {
 // relay hands the reply to the client. The rest happens after the handler has
 // returned, while fasthttp writes: finish is called at its end.
 func (x *exchange) relay() {
+	if x.tunnel != nil {
+		x.join()
+		return
+	}
 	x.account.status = x.rep.Status
 	x.account.upstream = x.rep.FirstByte.Sub(x.rep.Sent)
 	x.rep.Done = x.done
@@ -237,16 +244,19 @@ func (x *exchange) relay() {
 }
 
 // unstamp removes what only sidekey may say, in whatever spelling the upstream
-// says it.
+// says it. A refused handshake selects no subprotocol; one that is named all the
+// same may be our credential.
 func (x *exchange) unstamp() {
 	for name := range x.rep.Header.All() {
-		if len(name) > len(stampPrefix) && equalFold(name[:len(stampPrefix)], stampPrefix) {
+		if isStamp(name) || x.header.socket && equalFold(name, protocolHeader) {
 			x.ctx.Response.Header.DelBytes(name)
 		}
 	}
 }
 
 const stampPrefix = "x-sidekey-"
+
+func isStamp(name []byte) bool { return hasPrefixFold(name, stampPrefix) }
 
 // stamp says on the reply whose credential was used.
 func (x *exchange) stamp() {
