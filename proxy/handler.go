@@ -99,6 +99,7 @@ func (h *Handler) Reload(cfg Config) error {
 	}
 	if h.listener != nil {
 		cfg.Limits.admitTo(h.listener)
+		snap.transport.KeepWarm(cfg.Gateway.Warm)
 	}
 	h.closeFronts()
 	return nil

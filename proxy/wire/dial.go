@@ -72,10 +72,13 @@ func (cfg *Config) endpoint() error {
 	return nil
 }
 
-// dial opens a connection and, if configured, completes the TLS handshake: a
+// dial opens a connection for a request.
+func (t *Transport) dial() (*upConn, error) { return t.dialFor(t.life) }
+
+// dialFor opens a connection and, if configured, completes the TLS handshake: a
 // handshake left to the first write would run without a limit of its own.
-func (t *Transport) dial() (*upConn, error) {
-	ctx, cancel := context.WithTimeout(t.life, t.cfg.Dial)
+func (t *Transport) dialFor(life context.Context) (*upConn, error) {
+	ctx, cancel := context.WithTimeout(life, t.cfg.Dial)
 	defer cancel()
 	network, address := "tcp", t.cfg.Address
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {

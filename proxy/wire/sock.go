@@ -45,6 +45,7 @@ type sock struct {
 	wrote  int64        // bytes the kernel has taken
 
 	sawEOF bool // the peer closed its sending half
+	noWait bool // reads take what has come and do not wait, see upConn.absorb
 
 	writeWait time.Duration // limit on standing still
 
@@ -65,6 +66,9 @@ func (s *sock) reset(nc net.Conn) {
 }
 
 func (s *sock) Read(p []byte) (int, error) {
+	if s.noWait && s.peek() == quiet {
+		return 0, errWouldWait
+	}
 	for {
 		n, err := s.nc.Read(p)
 		s.sawEOF = err == io.EOF

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -63,11 +64,13 @@ type Request struct {
 type Stats struct {
 	Dials      int64 // connections opened
 	DialErrors int64
-	Reuses     int64 // requests sent on a connection that had served before
+	Reuses     int64 // requests sent on a connection that was idle before
 	Stale      int64 // idle connections found dead by the probe, or too old
 	Resent     int64 // requests sent again after not one byte was written
 	Truncated  int64 // reply bodies that were cut
 	Open, Idle int64
+	Warmed     int64 // connections opened ahead of need
+	WarmUsed   int64 // requests that found one
 	Tunnels    int64 // of the open ones
 }
 
@@ -79,7 +82,13 @@ type Transport struct {
 	life context.Context // ended by Close: no dial outlives the transport
 	end  context.CancelFunc
 
+	warmth  context.Context // ended by Retire and Close
+	cool    context.CancelFunc
+	warming sync.Once
+
 	count struct {
+		warmed, warmUsed, warmLost atomic.Int64
+
 		dials, dialErrors, reuses, stale, resent, truncated, open, tunnels atomic.Int64
 	}
 }
@@ -91,6 +100,7 @@ func NewTransport(cfg Config) (*Transport, error) {
 	}
 	t := &Transport{cfg: cfg}
 	t.life, t.end = context.WithCancel(context.Background())
+	t.warmth, t.cool = context.WithCancel(t.life)
 	return t, nil
 }
 
@@ -182,6 +192,10 @@ func (t *Transport) connection() (*upConn, error) {
 	for c := t.idle.take(); c != nil; c = t.idle.take() {
 		if c.usable(now) {
 			t.count.reuses.Add(1)
+			if c.ahead {
+				c.ahead = false
+				t.count.warmUsed.Add(1)
+			}
 			return c, nil
 		}
 		t.count.stale.Add(1)
@@ -218,7 +232,10 @@ func (t *Transport) Close() error {
 // Retire is for a transport that gets no new work but still has some: requests
 // that hold it may go on, and even begin, but no connection is kept after its
 // reply.
-func (t *Transport) Retire() { t.idle.drain(true) }
+func (t *Transport) Retire() {
+	t.cool()
+	t.idle.drain(true)
+}
 
 // CloseIdle closes the idle connections, for example after a config change.
 func (t *Transport) CloseIdle() { t.idle.drain(false) }
@@ -232,6 +249,8 @@ func (t *Transport) Stats() Stats {
 		Stale:      t.count.stale.Load(),
 		Resent:     t.count.resent.Load(),
 		Truncated:  t.count.truncated.Load(),
+		Warmed:     t.count.warmed.Load(),
+		WarmUsed:   t.count.warmUsed.Load(),
 		Open:       t.count.open.Load(),
 		Idle:       int64(t.idle.len()),
 		Tunnels:    t.count.tunnels.Load(),

@@ -19,7 +19,8 @@ type upConn struct {
 
 	expires   time.Time // not used for a new request after that
 	idleSince time.Time
-	served    bool // had a request before
+	served    bool // was idle before: after a request, or opened ahead of need
+	ahead     bool // opened ahead of need and not used yet, see warm.go
 	reusable  bool // the request was written whole and the reply allows reuse
 
 	out    []byte // framing lines, and small messages in one piece
@@ -28,13 +29,6 @@ type upConn struct {
 
 	client *Conn       // for whom it works, while it is watched
 	gone   atomic.Bool // the client left: set by the watcher, which closes
-}
-
-// usable probes an idle connection. Any byte or end of input on it means that
-// the upstream has ended it or is out of step; over TLS it can also be a close
-// alert, which is the same.
-func (c *upConn) usable(now time.Time) bool {
-	return now.Before(c.expires) && now.Sub(c.idleSince) < c.t.cfg.MaxIdle && c.sock.peek() == quiet
 }
 
 // finish ends a request. err is nil if the reply reached its proper end.
