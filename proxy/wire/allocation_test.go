@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/valyala/fasthttp"
@@ -71,4 +72,12 @@ type nullWriter struct{ n int }
 func (w *nullWriter) Write(p []byte) (int, error) {
 	w.n += len(p)
 	return len(p), nil
+}
+
+func TestGateDoesNotAllocate(t *testing.T) {
+	in := []byte(benchRequest + strings.Repeat("x", 2048))
+	var g gate
+	if n := testing.AllocsPerRun(100, func() { g.check(in) }); n != 0 || g.state != gateHead {
+		t.Errorf("got %v allocations, want 0; state %d", n, g.state)
+	}
 }

@@ -7,6 +7,10 @@ import "errors"
 const (
 	maxChunkExtension = 1 << 10 // bytes on one chunk's line
 	maxTrailer        = 8 << 10 // bytes of the trailer section
+	// maxWaste bounds extensions over a whole body, beyond 16 bytes for each
+	// chunk and twice the data: one byte a chunk with a long extension each
+	// makes a small body cost a thousand times its size to read (CVE-2023-39326).
+	maxWaste = 16 << 10
 )
 
 var errChunk = errors.New("malformed chunked coding")
@@ -46,6 +50,7 @@ type chunkDecoder struct {
 	left   int64 // of the size while digits come, then of the chunk's data
 	digits int
 	extra  int // bytes of extension or trailer so far
+	waste  int // see maxWaste
 }
 
 // next consumes bytes of in up to and including one run of data, which it
@@ -116,6 +121,9 @@ func (d *chunkDecoder) sizeLine(c byte) bool {
 		return class[c]&isValue != 0 && d.extra <= maxChunkExtension
 	}
 	// chunkSizeLF
+	if d.waste = max(0, d.waste+d.extra-16-2*int(min(d.left, maxWaste))); d.waste > maxWaste {
+		return false
+	}
 	d.extra = 0
 	d.state = chunkData
 	if d.left == 0 {

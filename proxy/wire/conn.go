@@ -36,6 +36,8 @@ type Conn struct {
 
 	tunnel atomic.Pointer[Tunnel] // that it is one end of
 
+	gate gate // reads along with the parser
+
 	ended    bool          // end of input was handed to the reader
 	broken   bool          // ... and it was no orderly end
 	bodyIdle time.Duration // >0: each read may take that long
@@ -73,10 +75,18 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 			return 0, err
 		}
 	}
+	if c.gate.state == gateBroken {
+		return 0, errAmbiguous
+	}
 	if c.tls != nil {
 		n, err = c.tls.Read(p)
 	} else {
 		n, err = c.sock.Read(p)
+	}
+	if n > 0 {
+		if n = c.gate.check(p[:n]); n == 0 {
+			return 0, errAmbiguous
+		}
 	}
 	if err != nil && n > 0 {
 		// TLS may report the end together with the last bytes. The reader is
@@ -91,7 +101,7 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 }
 
 // InputEnded reports whether a reader was told that no more bytes come.
-func (c *Conn) InputEnded() bool { return c.ended }
+func (c *Conn) InputEnded() bool { return c.ended || c.gate.state == gateBroken }
 
 // Gone reports, without waiting and without taking a byte, whether the client
 // has closed its connection or its sending half. Some 200 ns.

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -155,6 +156,7 @@ type gateway struct {
 	opts ServerOptions
 
 	halfClose bool
+	hold      bool // read a body whole before sending
 }
 
 func newGateway(t testing.TB, cfg Config, set ...func(*gateway)) *gateway {
@@ -218,6 +220,16 @@ func (g *gateway) serve(ctx *fasthttp.RequestCtx) {
 	}
 	x.up.Reset(ctx)
 	x.req.Method = string(h.Method())
+	if g.hold && x.up.Length() != 0 {
+		// As package proxy does: the body is whole before anything is sent.
+		body, err := io.ReadAll(&x.up)
+		if err != nil {
+			g.failed(ctx, &Error{Kind: UploadBroken, Err: err})
+			return
+		}
+		x.up.stream, x.up.err = bytes.NewReader(body), nil
+		x.up.n = 0
+	}
 	if x.req.Length = x.up.Length(); x.req.Length != 0 {
 		x.req.Stream = &x.up
 	} else {

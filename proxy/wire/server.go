@@ -95,7 +95,8 @@ func NewServer(h fasthttp.RequestHandler, opts ServerOptions) *fasthttp.Server {
 		ErrorHandler: func(ctx *fasthttp.RequestCtx, err error) {
 			opts.fail(ctx, statusOf(err))
 		},
-		HeaderReceived: func(*fasthttp.RequestHeader) fasthttp.RequestConfig {
+		HeaderReceived: func(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+			spellExpect(h)
 			// The first 8 KiB of a body are read before the handler runs.
 			return fasthttp.RequestConfig{ReadTimeout: opts.BodyTimeout}
 		},
@@ -106,12 +107,32 @@ func NewServer(h fasthttp.RequestHandler, opts ServerOptions) *fasthttp.Server {
 	return s
 }
 
+// spellExpect writes the name Expect as fasthttp looks it up: byte for byte,
+// since names are left as they come. Else a client that writes it otherwise
+// would wait in vain for its 100.
+func spellExpect(h *fasthttp.RequestHeader) {
+	for name, value := range h.All() {
+		if len(name) == len(expect) && name[0]|0x20 == 'e' && foldEqual(name, expect) && string(name) != expect {
+			h.SetBytesV(expect, value)
+			return
+		}
+	}
+}
+
+const expect = "Expect"
+
 // guard sets the limits of a request and keeps a panic from ending the
 // process: fasthttp does not recover.
 func (o *ServerOptions) guard(h fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		if c := ClientConn(ctx); c != nil {
 			c.begin(o.BodyTimeout, o.WriteTimeout)
+			if c.gate.heads < ctx.ConnRequestNum() {
+				// The parser reads a request where none begins.
+				o.fail(ctx, fasthttp.StatusBadRequest)
+				return
+			}
+			defer c.closeAfter(ctx)
 		}
 		defer func() {
 			if r := recover(); r != nil {
@@ -124,6 +145,18 @@ func (o *ServerOptions) guard(h fasthttp.RequestHandler) fasthttp.RequestHandler
 	}
 }
 
+// closeAfter lets nothing follow a body that the gate has refused, nor a
+// request for a WebSocket that was answered with something else: what comes
+// behind it the gate has not read.
+func (c *Conn) closeAfter(ctx *fasthttp.RequestCtx) {
+	if c.gate.heads > ctx.ConnRequestNum() || ctx.Hijacked() {
+		return
+	}
+	if c.gate.state == gateOpen || c.gate.inBody {
+		ctx.SetConnectionClose()
+	}
+}
+
 // fail answers with status and closes the connection: where the next request
 // would begin is not known.
 func (o *ServerOptions) fail(ctx *fasthttp.RequestCtx, status int) {
@@ -133,6 +166,9 @@ func (o *ServerOptions) fail(ctx *fasthttp.RequestCtx, status int) {
 	ctx.SetStatusCode(status)
 	o.Error(ctx, status)
 	ctx.SetConnectionClose()
+	if c := ClientConn(ctx); c != nil {
+		c.LingerOnClose() // the client shall read why
+	}
 }
 
 // statusOf maps the errors of fasthttp's reader.

@@ -197,3 +197,16 @@ func BenchmarkProxyRoundTrip(b *testing.B) {
 		})
 	}
 }
+
+// A head of 1 KiB and its body of 2 KiB.
+func BenchmarkGate(b *testing.B) {
+	head := strings.Replace(benchRequest, "X-Stainless-OS", "Cookie: "+strings.Repeat("c", 600)+"\r\nX-Stainless-OS", 1)
+	in := []byte(head + strings.Repeat("x", 2048))
+	var g gate
+	b.ReportAllocs()
+	for b.Loop() {
+		if g.check(in) != len(in) {
+			b.Fatal("refused")
+		}
+	}
+}
