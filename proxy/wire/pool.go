@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -50,20 +51,21 @@ func (p *pool) put(c *upConn, period time.Duration) bool {
 	return true
 }
 
-// sweep closes what has been idle for longer than period.
+// sweep closes what has been idle for longer than period, or is too old.
 func (p *pool) sweep(period time.Duration) {
-	limit := time.Now().Add(-period)
+	now := time.Now()
+	limit := now.Add(-period)
+	var old []*upConn
 	p.mu.Lock()
-	n := 0
-	for n < len(p.idle) && p.idle[n].idleSince.Before(limit) {
-		n++
-	}
-	old := append([]*upConn(nil), p.idle[:n]...)
-	kept := copy(p.idle, p.idle[n:])
-	clear(p.idle[kept:])
-	p.idle = p.idle[:kept]
+	p.idle = slices.DeleteFunc(p.idle, func(c *upConn) bool {
+		over := c.idleSince.Before(limit) || !now.Before(c.expires)
+		if over {
+			old = append(old, c)
+		}
+		return over
+	})
 	p.tell()
-	if kept == 0 || p.closed {
+	if len(p.idle) == 0 || p.closed {
 		p.timer = nil
 	} else {
 		p.timer.Reset(period / 2)
