@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"github.com/sidekey/sidekey/proxy/wire"
-	"github.com/valyala/fasthttp"
 )
 
 // A phase says how far a request had come when its client left.
@@ -73,9 +72,9 @@ func (a *account) leftDuring(err error) {
 // leftEarly is for a client that left before the handler ran: the server reads
 // the head and the beginning of the body first. Without a whole head there was
 // no request; whoever only connects (health checks do) makes no line.
-func (h *Handler) leftEarly(ctx *fasthttp.RequestCtx, conn *wire.Conn) {
+func (h *Handler) leftEarly(conn *wire.Conn) {
 	conn.Abort()
-	if ctx.Request.Header.Len() == 0 {
+	if !conn.CutBody() {
 		return
 	}
 	h.log.Info().Str("credential", RouteNone.String()).Int("status", statusAborted).Str("aborted", string(duringUpload)).Msg("request")

@@ -33,7 +33,7 @@ func writeRefusal(ctx *fasthttp.RequestCtx, r *refusal, shape detect.Shape) {
 // it is not quoted.
 func (h *Handler) unreadable(ctx *fasthttp.RequestCtx, status int) {
 	if conn := wire.ClientConn(ctx); conn != nil && conn.Left() {
-		h.leftEarly(ctx, conn)
+		h.leftEarly(conn)
 		return
 	}
 	c := codeMalformed

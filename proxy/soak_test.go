@@ -188,8 +188,9 @@ func (s *soak) end() {
 	s.report(s.t)
 }
 
-// goroutines counts them without fasthttp's housekeepers, which sleep for 10 s
-// before they see that their server is closed.
+// goroutines counts them without those of fasthttp that serve nobody: idle
+// workers, and housekeepers that sleep for 10 s before they see that their
+// server is closed.
 func goroutines() (n int) {
 	buf := make([]byte, 1<<20)
 	for len(buf) == runtime.Stack(buf, true) {
@@ -197,7 +198,8 @@ func goroutines() (n int) {
 	}
 	buf = buf[:runtime.Stack(buf, true)]
 	for stack := range strings.SplitSeq(string(buf), "\n\n") {
-		if !strings.Contains(stack, "fasthttp.(*workerPool).Start") && !strings.Contains(stack, "fasthttp.updateServerDate") {
+		idle := strings.Contains(stack, "fasthttp.(*workerPool).workerFunc") && !strings.Contains(stack, "fasthttp.(*Server).serveConn")
+		if !idle && !strings.Contains(stack, "fasthttp.(*workerPool).Start") && !strings.Contains(stack, "fasthttp.updateServerDate") {
 			n++
 		}
 	}

@@ -96,12 +96,22 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 	}
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.ended, c.broken = true, err != io.EOF
+		if c.CutBody() {
+			// At the beginning of a body fasthttp takes io.EOF for a quiet
+			// close, and nobody would hear of the request.
+			err = io.ErrUnexpectedEOF
+		}
 	}
 	return n, err
 }
 
 // InputEnded reports whether a reader was told that no more bytes come.
 func (c *Conn) InputEnded() bool { return c.ended || c.gate.state == gateBroken }
+
+// CutBody reports whether the client's input ended inside a request body.
+func (c *Conn) CutBody() bool {
+	return c.ended && (c.gate.state == gateFixed || c.gate.state == gateChunks)
+}
 
 // Gone reports, without waiting and without taking a byte, whether the client
 // has closed its connection or its sending half. Some 200 ns.
