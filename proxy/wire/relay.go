@@ -41,6 +41,13 @@ func Relay(ctx *fasthttp.RequestCtx, rep *Reply, tap func(p []byte)) error {
 	// "Connection: close" between the upstream and us is not the client's.
 	h.ResetConnectionClose()
 	h.SetNoDefaultContentType(true)
+	if rep.early {
+		// The client may be sending still, and shall read why it need not.
+		h.SetConnectionClose()
+		if client := ClientConn(ctx); client != nil {
+			client.LingerOnClose()
+		}
+	}
 	b := rep.Body
 	if b == nil {
 		return nil

@@ -5,22 +5,12 @@ import (
 	"errors"
 	"io"
 	"os"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-const (
-	// maxInformational bounds the 1xx replies before the real one.
-	maxInformational = 16
-	// lastWords is how long a reply is waited for after the request could not
-	// be written whole: an upstream that refuses an upload sends its reason
-	// and closes, and the reason is what the client needs.
-	lastWords = time.Second
-	// uploadApart is the size above which the reply is awaited while the body
-	// is still being written: more than the socket buffers hold for certain.
-	uploadApart = 64 << 10
-)
+// maxInformational bounds the 1xx replies before the real one.
+const maxInformational = 16
 
 // roundTrip sends req and reads the reply's head. On failure the connection
 // is closed.
@@ -33,7 +23,7 @@ func (c *upConn) roundTrip(req *Request, rep *Reply, client *Conn) *Error {
 	var sent, read error
 	c.watchFor(client)
 	if size := int64(len(req.Head)) + req.Length; req.Stream != nil || size > uploadApart {
-		sent, read = c.sendWhileListening(req, rep, h)
+		sent, read = c.sendWhileListening(req, rep, h, client)
 	} else if sent = c.send(req); sent == nil {
 		rep.Sent = time.Now()
 		_ = c.sock.readUntil(rep.Sent.Add(c.t.cfg.HeaderWait))
@@ -48,6 +38,7 @@ func (c *upConn) roundTrip(req *Request, rep *Reply, client *Conn) *Error {
 		return c.failed(sent, read, written && !c.missed(req, sent, read, before))
 	}
 	c.accept(rep, h, sent == nil)
+	rep.early = sent != nil && req.Stream != nil
 	return nil
 }
 
@@ -71,7 +62,7 @@ func (c *upConn) failed(sent, read error, written bool) *Error {
 		e.Kind, e.Err = UploadBroken, upload.err
 	case c.gone.Load():
 		e.Kind = ClientGone
-	case sent != nil:
+	case sent != nil && sent != errStopped:
 		e.Err = sent
 		if errors.Is(sent, os.ErrDeadlineExceeded) {
 			e.Kind = TimedOut
@@ -89,6 +80,7 @@ func (c *upConn) accept(rep *Reply, h *replyHead, whole bool) {
 	rep.Status = h.status
 	rep.Header = ReplyHeader{raw: h.lines, reason: h.reason}
 	rep.Length = h.length
+	rep.early = false
 	c.reusable = whole && h.keepAlive
 	switch h.framing {
 	case noBody:
@@ -99,43 +91,6 @@ func (c *upConn) accept(rep *Reply, h *replyHead, whole bool) {
 	}
 	rep.body.start(c, rep, h)
 	rep.Body = &rep.body
-}
-
-// sendWhileListening writes a large or streamed request while a second
-// goroutine reads the reply's head, so that an early refusal (413, 401) is
-// seen at once and not taken for a write error. The goroutine ends when the
-// head is there, with the read limit set below, or with the connection; it is
-// waited for in every case.
-func (c *upConn) sendWhileListening(req *Request, rep *Reply, h *replyHead) (sent, read error) {
-	_ = c.sock.readUntil(time.Time{})
-	var over atomic.Bool
-	done := make(chan error, 1)
-	go func() {
-		err := c.readHead(req, rep, h)
-		if err == nil && !over.Load() {
-			c.sock.cutWrites()
-		}
-		done <- err
-	}()
-	sent = c.send(req)
-	over.Store(true)
-	rep.Sent = time.Now()
-	var upload *errUpload
-	switch {
-	case sent == nil:
-		c.sock.readBy(rep.Sent.Add(c.t.cfg.HeaderWait))
-	case errors.As(sent, &upload) && len(done) == 0:
-		// The upstream must not take what it has for a request.
-		_ = c.sock.Close()
-	default:
-		c.sock.readBy(rep.Sent.Add(lastWords))
-	}
-	read = <-done
-	c.sock.readOwned()
-	if sent == nil {
-		c.sock.uncut()
-	}
-	return sent, read
 }
 
 // readHead reads up to the end of the head of the final reply and parses it.

@@ -172,10 +172,15 @@ func (s *sock) readOwned() {
 
 // readUntil limits the reads that follow; zero means no limit.
 func (s *sock) readUntil(t time.Time) error {
-	if s.read.sooner(t) {
-		return s.nc.SetReadDeadline(t)
+	if !s.read.sooner(t) {
+		return nil
 	}
-	return nil
+	err := s.nc.SetReadDeadline(t)
+	if ns := s.forced.Load(); ns != 0 {
+		// What another goroutine set meanwhile must not be lost.
+		err = s.nc.SetReadDeadline(time.Unix(0, ns))
+	}
+	return err
 }
 
 // writeUntil limits the writes that follow; zero means no limit.
