@@ -111,9 +111,12 @@ func (c *soakClient) request() {
 		c.s.add("client closed its half")
 		if c.send(head, body, false) {
 			closeWrite(c.conn)
+			allowed := c.s.cfg.Limits.HalfClose == HalfCloseWaits
 			if resp, err := http.ReadResponse(c.br, nil); err == nil {
 				content, err := io.ReadAll(resp.Body)
-				c.judge(call, resp, content, err, true)
+				c.judge(call, resp, content, err, !allowed)
+			} else if allowed {
+				c.s.problem("%s: no reply to a client that may close its half: %v", call.id, err)
 			}
 		}
 		c.hangUp(false)
@@ -224,7 +227,7 @@ func (c *soakClient) stranger(tenant *soakTenant) {
 }
 
 // judge decides whether a reply is one that may be.
-func (c *soakClient) judge(call *soakCall, resp *http.Response, content []byte, err error, halfClosed bool) {
+func (c *soakClient) judge(call *soakCall, resp *http.Response, content []byte, err error, mayBreak bool) {
 	kind, fault := sandbox.FaultNone, call.fault.Load()
 	if fault != nil {
 		kind = fault.Kind
@@ -240,7 +243,7 @@ func (c *soakClient) judge(call *soakCall, resp *http.Response, content []byte, 
 	}
 	if err != nil {
 		c.s.add("reply broken off")
-		if kind != sandbox.FaultCut && kind != sandbox.FaultStall && !halfClosed {
+		if kind != sandbox.FaultCut && kind != sandbox.FaultStall && !mayBreak {
 			c.s.problem("%s: a reply broke off, and nobody broke it: %v", call.id, err)
 		}
 		return

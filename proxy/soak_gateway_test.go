@@ -35,7 +35,7 @@ func newSoakGateway(s *soak) *soakGateway {
 	g := &soakGateway{s: s}
 	var err error
 	g.box, err = sandbox.NewGateway(sandbox.Config{
-		GatewayKeys: []string{gatewayCanary, fuseCanary}, Observe: g.observe, Fault: g.fault, Timeout: 3 * time.Second,
+		GatewayKeys: []string{gatewayCanary, fuseCanary}, Observe: g.observe, Fault: g.fault, Timeout: s.patience() + time.Second,
 		Tokens: 60, TokenInterval: 300 * time.Microsecond,
 	})
 	must(s.t, err)
