@@ -10,7 +10,7 @@ import (
 
 // maxRefusals is how many connections are refused with a word at a time. More
 // are closed without one: a flood must not cost a goroutine each.
-const maxRefusals = 64
+const maxRefusals = 256
 
 // overflow refuses a connection beyond limits.connections at once: a client
 // that is told so can go elsewhere, one that hangs cannot.

@@ -1,0 +1,259 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/sidekey/sidekey/proxy/wire"
+	"github.com/sidekey/sidekey/sandbox"
+)
+
+// A streamer is an upstream that sends one event of each stream and then
+// waits: for free, to end the stream, or for the sidecar to leave.
+type streamer struct {
+	*httptest.Server
+	free func()
+	left chan struct{} // gets a token for each request that was left
+
+	mu   sync.Mutex
+	open map[net.Conn]http.ConnState
+}
+
+func newStreamer(t *testing.T, overTLS bool) *streamer {
+	t.Helper()
+	release := make(chan struct{})
+	s := &streamer{free: sync.OnceFunc(func() { close(release) }), left: make(chan struct{}, 1000), open: map[net.Conn]http.ConnState{}}
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		if !strings.HasSuffix(r.URL.Path, "/silent") {
+			w.Header().Set("Content-Type", "text/event-stream")
+			io.WriteString(w, "data: one\n\n")
+			http.NewResponseController(w).Flush()
+		}
+		select {
+		case <-release:
+			io.WriteString(w, "data: [DONE]\n\n")
+		case <-r.Context().Done():
+			s.left <- struct{}{}
+		}
+	}))
+	s.Config.ConnState = func(c net.Conn, state http.ConnState) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.open[c] = state
+		if state == http.StateClosed {
+			delete(s.open, c)
+		}
+	}
+	s.Config.ErrorLog = noLog
+	if overTLS {
+		s.StartTLS()
+	} else {
+		s.Start()
+	}
+	t.Cleanup(func() { s.free(); s.CloseClientConnections(); s.Close() })
+	return s
+}
+
+// connections counts those that are open, and those of them that have had a
+// request.
+func (s *streamer) connections() (open, used int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, state := range s.open {
+		if state != http.StateNew {
+			used++
+		}
+	}
+	return len(s.open), used
+}
+
+// trusted makes s the gateway of a configuration.
+func (s *streamer) trusted(c *Config) {
+	c.Gateway.URL = s.URL
+	if cert := s.Certificate(); cert != nil {
+		c.Gateway.RootCAs = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
+	}
+}
+
+// A door is a listener of w's handler: plain, or with TLS.
+type door struct {
+	addr   string
+	client *http.Client
+}
+
+// openTLS serves a second handler with w's configuration over TLS.
+func (w *world) openTLS() (*Handler, door) {
+	w.t.Helper()
+	h, err := New(w.cfg, w.cache, zerolog.New(w.log))
+	must(w.t, err)
+	ln, err := wire.Listen("127.0.0.1:0")
+	must(w.t, err)
+	pair := httptest.NewUnstartedServer(nil)
+	pair.StartTLS()
+	defer pair.Close()
+	served := make(chan error, 1)
+	go func() {
+		served <- h.Serve(wire.WrapTLSListener(ln, &tls.Config{Certificates: pair.TLS.Certificates}))
+	}()
+	roots := x509.NewCertPool()
+	roots.AddCert(pair.Certificate())
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}, Timeout: 30 * time.Second}
+	w.t.Cleanup(func() {
+		client.CloseIdleConnections()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := h.Shutdown(ctx); err != nil {
+			w.t.Errorf("shutdown: %v", err)
+		}
+		if err := <-served; err != nil {
+			w.t.Errorf("serve: %v", err)
+		}
+	})
+	return h, door{ln.Addr().String(), client}
+}
+
+// Beyond limits.connections everybody is told so at once, over TLS as well,
+// and clients that say nothing keep nobody from being told.
+func TestBeyondTheLimitEverybodyIsToldAtOnce(t *testing.T) {
+	run := func(t *testing.T, overTLS bool) {
+		up := newStreamer(t, false)
+		w := newWorld(t, func(c *Config, _ *sandbox.Config) { up.trusted(c); c.Limits.Connections = 3 })
+		h, d, scheme := w.handler, door{strings.TrimPrefix(w.url, "http://"), w.client}, "http://"
+		if overTLS {
+			h, d = w.openTLS()
+			scheme = "https://"
+		}
+		post := func() (*http.Response, error) {
+			return d.client.Post(scheme+d.addr+"/v1/chat/completions", "application/json", strings.NewReader(chatBody))
+		}
+		t.Cleanup(up.free) // before the shutdown, which waits for the streams
+		var streams []*http.Response
+		for range 3 {
+			resp, err := post()
+			must(t, err)
+			defer resp.Body.Close()
+			streams = append(streams, resp)
+		}
+		for range 5 { // they neither shake hands nor ask
+			mute, err := net.Dial("tcp", d.addr)
+			must(t, err)
+			defer mute.Close()
+		}
+		var refused sync.WaitGroup
+		for range 40 {
+			refused.Go(func() {
+				resp, err := post()
+				if err != nil {
+					t.Errorf("not told: %v", err)
+					return
+				}
+				defer resp.Body.Close()
+				body, err := io.ReadAll(resp.Body)
+				if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || err != nil || !strings.Contains(string(body), `"overloaded"`) {
+					t.Errorf("got %d, Retry-After %q, %v; want 503 overloaded", resp.StatusCode, resp.Header.Get("Retry-After"), err)
+				}
+			})
+		}
+		refused.Wait()
+		if got := h.conns.count(); got != 3 {
+			t.Errorf("%d connections served, want 3", got)
+		}
+		up.free()
+		for _, resp := range streams {
+			if body, err := io.ReadAll(resp.Body); err != nil || !strings.HasSuffix(string(body), "[DONE]\n\n") {
+				t.Errorf("a stream in flight ended with %v", err)
+			}
+		}
+		resp, err := post()
+		must(t, err)
+		resp.Body.Close()
+		if resp.StatusCode != 200 {
+			t.Errorf("with room again: got %d, want 200", resp.StatusCode)
+		}
+	}
+	t.Run("plain", func(t *testing.T) { run(t, false) })
+	t.Run("tls", func(t *testing.T) { run(t, true) })
+}
+
+// When no upstream connection is free, the answer comes at once, too.
+func TestBeyondTheUpstreamPoolIsToldAtOnce(t *testing.T) {
+	for _, overTLS := range []bool{false, true} {
+		up := newStreamer(t, overTLS)
+		w := newWorld(t, func(c *Config, _ *sandbox.Config) { up.trusted(c) })
+		small := w.cfg
+		small.Limits.Connections = 1
+		pool, err := newTransport(&small)
+		must(t, err)
+		s := *w.handler.snap.Load()
+		s.transport = pool
+		w.handler.snap.Store(&s)
+		t.Cleanup(up.free)
+		resp, err := w.client.Post(w.url+"/v1/chat/completions", "application/json", strings.NewReader(chatBody))
+		must(t, err)
+		w.do("POST", "/v1/chat/completions", chatBody).refusedWith(t, codeOverloaded)
+		up.free()
+		if _, err := io.ReadAll(resp.Body); err != nil {
+			t.Errorf("the stream in flight ended with %v", err)
+		}
+		resp.Body.Close()
+	}
+}
+
+// Streams to HTTP/1.0 clients are taken from fasthttp. They count, as long as
+// they last and no longer, and a shutdown waits for them.
+func TestStreamsToOldClientsCountAndAreWaitedFor(t *testing.T) {
+	up := newStreamer(t, false)
+	w := newWorld(t, func(c *Config, _ *sandbox.Config) { up.trusted(c) })
+	var clients []*bufio.Reader
+	for range 3 {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+		must(t, err)
+		defer conn.Close()
+		must(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+		_, err = io.WriteString(conn, "POST /v1/chat/completions HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: "+itoa(len(chatBody))+"\r\n\r\n"+chatBody)
+		must(t, err)
+		br := bufio.NewReader(conn)
+		for line := ""; line != "data: one\n"; {
+			line, err = br.ReadString('\n')
+			must(t, err)
+		}
+		clients = append(clients, br)
+	}
+	if got := w.handler.conns.count(); got != 3 {
+		t.Errorf("%d connections counted, want 3", got)
+	}
+	down := make(chan error, 1)
+	go func() { down <- w.handler.Shutdown(context.Background()) }()
+	waitFor(t, w.handler.ending.Load)
+	waitFor(t, func() bool { // fasthttp is done, and would let the process end
+		w.handler.reload.Lock()
+		defer w.handler.reload.Unlock()
+		return w.handler.front.Load().server.GetOpenConnectionsCount() == 0
+	})
+	if len(down) != 0 {
+		t.Error("the shutdown did not wait")
+	}
+	up.free()
+	for _, br := range clients {
+		if rest, err := io.ReadAll(br); err != nil || !strings.HasSuffix(string(rest), "[DONE]\n\n") {
+			t.Errorf("a stream ended with %v", err)
+		}
+	}
+	if err := <-down; err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
+	waitFor(t, func() bool { return w.handler.conns.count() == 0 })
+}
