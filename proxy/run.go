@@ -290,6 +290,9 @@ func (x *exchange) refuse(r *refusal) {
 		x.ctx.SetConnectionClose()
 		conn.LingerOnClose()
 	}
+	if r.code == codeMalformed || r.code == codeHeadersTooLarge {
+		x.ctx.SetConnectionClose() // one doubt about a client's bytes is enough
+	}
 	x.stamp()
 	x.ctx = nil
 	x.finish(0, nil)
