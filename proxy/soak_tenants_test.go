@@ -76,12 +76,12 @@ func (s *soak) store1(tenant *soakTenant, slug provider.Slug) {
 }
 
 // acceptKeys tells the providers which keys are good: the coming ones, the
-// present ones and the last.
+// present ones and the last few, which a request under way may carry.
 func (s *soak) acceptKeys() {
 	keys := map[string][]string{}
 	for _, tenant := range s.tenants {
 		for slug, k := range tenant.keys {
-			for gen := k.done.Load() - 1; gen <= k.begun.Load()+1; gen++ {
+			for gen := k.done.Load() - 3; gen <= k.begun.Load()+1; gen++ {
 				keys[string(slug)] = append(keys[string(slug)], tenant.key(slug, gen))
 			}
 		}
@@ -94,11 +94,14 @@ func (s *soak) rotate() {
 	tick := time.NewTicker(soakRotate)
 	defer tick.Stop()
 	r := rand.New(rand.NewPCG(s.seed, 1<<42))
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-s.stop:
 			return
 		case <-tick.C:
+		}
+		if n%40 == 0 {
+			s.audit()
 		}
 		tenant := s.tenants[r.IntN(s.owners)]
 		for slug := range tenant.keys { // a random one
@@ -107,6 +110,20 @@ func (s *soak) rotate() {
 		}
 		s.acceptKeys()
 		s.add("rotation")
+	}
+}
+
+// audit reads the gateway's ledger, and empties it: no owner's call may have
+// ended on the platform's credential.
+func (s *soak) audit() {
+	entries := s.gateway.box.Ledger()
+	s.gateway.box.ResetLedger()
+	for _, e := range entries {
+		for _, a := range e.Attempts {
+			if a.Credential == sandbox.BYOK && !a.Success {
+				s.problem("an owner's key was not good at %s (status %d, paid by %s)", a.Provider, a.Status, e.Credential)
+			}
+		}
 	}
 }
 
