@@ -60,7 +60,7 @@ type heldMember struct {
 	span  *Span // in Window.body, set when the value is complete
 	value Span  // in Window.held
 	start int   // of the value, 0 before its first byte
-	over  bool  // a stream that is too long to be true or false
+	over  bool  // not held: a stream too long to be true or false, or max is 0
 }
 
 // A HeldError says that the value of a root member is longer than may be held.
@@ -74,7 +74,9 @@ func (e *HeldError) Error() string {
 }
 
 // Reset makes w ready for a body. max is how many bytes the values of models
-// and providerOptions may have together.
+// and providerOptions may have together. With 0 they are not held, no value is
+// too long, and what is not held counts as null in AppendFound: for a reader to
+// whom only a second model matters.
 func (w *Window) Reset(max int) {
 	held := w.held[:0]
 	if cap(held) > keepHeld {
@@ -157,18 +159,14 @@ func (w *Window) hold(part []byte) {
 	limit, size := w.max, len(w.held)
 	switch m.span {
 	case &w.body.Stream:
-		if len("false")-(size-m.value.Start) < len(part) {
-			m.over = true
-			return
-		}
+		limit, size = len("false"), size-m.value.Start
 	case &w.body.Model:
 		limit, size = MaxHeldModel, size-m.value.Start
 	}
-	if m.over {
-		return
-	}
-	if size+len(part) > limit {
-		w.err = &HeldError{Key: m.name, Max: limit}
+	if m.over = m.over || size+len(part) > limit; m.over {
+		if w.max > 0 && m.span != &w.body.Stream {
+			w.err = &HeldError{Key: m.name, Max: limit}
+		}
 		return
 	}
 	w.held = append(w.held, part...)

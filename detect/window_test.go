@@ -135,6 +135,27 @@ func TestWindowHoldsNoMoreThanItMay(t *testing.T) {
 	}
 }
 
+func TestWindowOfNoSizeStillSeesASecondModel(t *testing.T) {
+	long := strings.Repeat("x", 2*MaxHeldModel)
+	for _, model := range []string{"m", long} {
+		body := `{"models":["` + long + `"],"model":"` + model + `","providerOptions":{"a":"b"},"stream":true`
+		for _, size := range []int{1, 100, 100_000} {
+			var w Window
+			if err := feed(&w, []byte(body+"}"), 0, size); err != nil || len(w.held) > MaxHeldModel+len("true") {
+				t.Errorf("got %v, %d bytes held", err, len(w.held))
+			}
+			want := `{"models":null,"model":"m","providerOptions":null,"stream":true}`
+			if got := string(w.AppendFound(nil)); got != want && got != strings.Replace(want, `"m"`, "null", 1) {
+				t.Errorf("got %.200s, want %s", got, want)
+			}
+			var twice *DuplicateError
+			if err := feed(&w, []byte(body+`,"model":1}`), 0, size); !errors.As(err, &twice) {
+				t.Errorf("got %v, want a duplicate", err)
+			}
+		}
+	}
+}
+
 // What may be sent on ends where a later byte can still change what is sent.
 func TestWindowSaysWhatMayBeSentOn(t *testing.T) {
 	const body = ` {"model":"m","providerOptions" : {"a":1} , "x":2} `

@@ -23,6 +23,9 @@ const statusAborted = 499
 // there any more to read why.
 func (x *exchange) uploadFailed(err error) *refusal {
 	x.account.cause = err
+	if r := lateEnd(err); r != nil {
+		return r
+	}
 	var timeout interface{ Timeout() bool }
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		return refused(codeRequestTimeout)

@@ -3,34 +3,29 @@ package proxy
 import (
 	"errors"
 	"io"
+	"sync"
 )
 
-// holdWindow is how much of a body is read before the plan is made. Most
-// bodies end within it. Of a longer one the rest is streamed if it is not to
-// be edited, and held as well if it is (Part 2 edits it as a stream).
-const holdWindow = 1 << 20
-
-// readBody reads the body, or its first holdWindow bytes.
+// readBody reads the body, or its first limits.scan_window bytes. Nothing is
+// dialled before: a client that trickles holds no connection upstream.
 func (x *exchange) readBody() *refusal {
 	x.upload.Reset(x.ctx)
 	n := x.upload.Length()
 	if n > x.snap.limits.Body {
 		return refused(codeBodyTooLarge)
 	}
-	if r := x.fill(holdWindow, n); r != nil {
+	want := x.snap.limits.ScanWindow
+	if x.form() && x.owned() {
+		// A form is no JSON: its reader needs all of it to tell whose call it is.
+		want = x.snap.limits.Body + 1
+	}
+	if r := x.fill(want, n); r != nil {
 		return r
 	}
-	return x.needWhole()
-}
-
-// needWhole reads the rest of a body at once if the chatbot's owner has keys:
-// then what stands at the body's end may decide who pays.
-func (x *exchange) needWhole() *refusal {
-	o := x.owner()
-	if x.whole || !o.byoi && (!o.byok || len(o.keys) == 0) {
-		return nil
+	if !x.whole {
+		x.openLarge()
 	}
-	return x.fill(x.snap.limits.Body+1, x.upload.Length())
+	return nil
 }
 
 // fill reads until buf holds want bytes or the body has ended. announced is
@@ -58,12 +53,42 @@ func (x *exchange) fill(want, announced int64) *refusal {
 	return nil
 }
 
-// grow makes room, by doubling, but for no more than want bytes.
+// A window is a buffer of limits.scan_window bytes. Windows are pooled, because
+// growing to that size would leave as much again as garbage, and are given back
+// as soon as they are written: a reply can take minutes.
+type window struct {
+	buf   []byte
+	small []byte // what the exchange had before
+}
+
+var windows = sync.Pool{New: func() any { return new(window) }}
+
+// grow makes room: by doubling up to keepBody, so that whoever sends little
+// costs little, then with a window. Beyond that, for forms, by doubling again.
 func (x *exchange) grow(want int64) {
 	size := max(int64(2*cap(x.buf)), 4<<10)
+	if limit := x.snap.limits.ScanWindow; size > keepBody && want > keepBody && int64(cap(x.buf)) < limit {
+		w := windows.Get().(*window)
+		if int64(cap(w.buf)) != limit {
+			w.buf = make([]byte, 0, limit)
+		}
+		w.small = x.buf
+		x.buf, x.window = append(w.buf[:0], x.buf...), w
+		return
+	}
 	grown := make([]byte, len(x.buf), min(size, want))
 	copy(grown, x.buf)
+	x.giveBack()
 	x.buf = grown
+}
+
+// giveBack ends the use of the window. Nothing may refer to it any more.
+func (x *exchange) giveBack() {
+	if x.window != nil {
+		x.buf, x.window.small = x.window.small[:0], nil
+		windows.Put(x.window)
+		x.window = nil
+	}
 }
 
 // limited counts the bytes of a streamed chunked body against limits.body.

@@ -34,6 +34,9 @@ type outgoing struct {
 	creds []ownerCredential
 	// hadAuthMethod says that the client sent ai-gateway-auth-method.
 	hadAuthMethod bool
+	// large says that body is only the beginning of one. The owner's keys are
+	// put in while it is sent, if a dialect sets pin.
+	large, pin bool
 
 	head   []byte   // request line and headers so far, without the blank line
 	insert []byte   // room for what is put into the body

@@ -48,6 +48,10 @@ func (v *vercel) owner(o *outgoing) error {
 	if err := v.authorize(o, v.ownerKey); err != nil {
 		return err
 	}
+	if o.large {
+		o.pin = true // see stream.go
+		return nil
+	}
 	o.pieces, o.insert, o.size = splice(o.pieces[:0], o.insert[:0], o.body, &o.facts.body, &o.facts.options, o.creds)
 	if o.size == 0 {
 		return errNotPinned

@@ -31,6 +31,8 @@ type exchange struct {
 	upload wire.Upload
 	buf    []byte // the request body, or its beginning
 	whole  bool   // buf is the whole body
+	window *window
+	large  *largeBody // nil if whole
 
 	req wire.Request
 	rep wire.Reply
@@ -77,6 +79,12 @@ func (x *exchange) wipe() {
 	x.out.head, x.out.insert, x.creds, x.out.pieces = x.out.head[:0], x.out.insert[:0], x.creds[:0], x.out.pieces[:0]
 	x.out.creds, x.out.body = nil, nil
 	x.req = wire.Request{}
+	x.target.Model = nil // it may lie in what follows
+	x.giveBack()
+	if x.large != nil {
+		x.large.close()
+		x.large = nil
+	}
 }
 
 // release puts the exchange back. Nothing of the request survives but the

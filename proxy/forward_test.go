@@ -153,7 +153,7 @@ func TestStreamsAreRelayedEventByEvent(t *testing.T) {
 func TestLargeBodies(t *testing.T) {
 	w := newWorld(t, nil)
 	w.keep("shop", "openai", openaiCanary)
-	for _, size := range []int{100, 8 << 10, 64 << 10, holdWindow - 1, holdWindow, holdWindow + 1, 5 << 20} {
+	for _, size := range []int{100, 8 << 10, 64 << 10, defaultScanWindow - 1, defaultScanWindow, defaultScanWindow + 1, 5 << 20} {
 		for _, model := range []string{"openai/gpt-5.4-mini", "cohere/command-a"} {
 			for _, chunked := range []bool{false, true} {
 				text := strings.Repeat("x", size)
@@ -200,7 +200,7 @@ func TestLargeBodiesWithoutOwnerKeysAreStreamed(t *testing.T) {
 		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%d", len(fmt.Sprint(n)), n)
 	})
 	w := newWorld(t, func(c *Config, _ *sandbox.Config) { c.Gateway.URL = up })
-	half := strings.NewReader(strings.Repeat(" ", 2*holdWindow))
+	half := strings.NewReader(strings.Repeat(" ", 2*defaultScanWindow))
 	rest := readerFunc(func(p []byte) (int, error) {
 		select {
 		case <-began:
@@ -214,8 +214,8 @@ func TestLargeBodiesWithoutOwnerKeysAreStreamed(t *testing.T) {
 	resp, err := w.client.Do(req)
 	must(t, err)
 	defer resp.Body.Close()
-	if got, _ := io.ReadAll(resp.Body); string(got) != fmt.Sprint(2*holdWindow+2) {
-		t.Errorf("the upstream counted %s bytes, want %d", got, 2*holdWindow+2)
+	if got, _ := io.ReadAll(resp.Body); string(got) != fmt.Sprint(2*defaultScanWindow+2) {
+		t.Errorf("the upstream counted %s bytes, want %d", got, 2*defaultScanWindow+2)
 	}
 }
 

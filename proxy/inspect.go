@@ -51,7 +51,10 @@ func (f *facts) read(d *detect.Detector, body []byte, err error, owned bool) {
 // failed notes why detect could not tell the model.
 func (f *facts) failed(err error) {
 	var twice *detect.DuplicateError
+	var held *detect.HeldError
 	switch {
+	case errors.As(err, &held) && held.Key != "model":
+		f.model, f.duplicate = modelKnown, held.Key
 	case errors.As(err, &twice):
 		switch twice.Key {
 		case "stream", "models", "providerOptions":

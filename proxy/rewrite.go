@@ -15,6 +15,7 @@ func (x *exchange) rewrite() *refusal {
 	h := &x.ctx.Request.Header
 	o := &x.out
 	o.facts, o.body, o.creds, o.hadAuthMethod = &x.facts, x.buf, x.creds, false
+	o.large, o.pin = !x.whole, false
 
 	var err error
 	x.scratch = x.appendTarget(x.scratch[:0], h.RequestURI())
@@ -30,25 +31,26 @@ func (x *exchange) rewrite() *refusal {
 	if err == nil {
 		err = x.appendTemplates()
 	}
+	if err == nil {
+		err = x.frame()
+	}
 	if err != nil {
 		// A target, method or stored key that cannot stand in a head.
 		x.account.cause = err
 		return refused(codeMalformed)
 	}
-	x.frame()
 	return nil
 }
 
 // frame says how long the body is.
-func (x *exchange) frame() {
+func (x *exchange) frame() error {
 	method := x.ctx.Request.Header.Method()
 	x.req = wire.Request{Head: x.out.head, Body: x.out.pieces, Length: int64(x.out.size), Method: methodName(method)}
-	if x.whole {
-		x.req.NoBody = x.out.size == 0 && !bytes.Equal(method, []byte("POST")) && !bytes.Equal(method, []byte("PUT")) && !bytes.Equal(method, []byte("PATCH"))
-		return
+	if !x.whole {
+		return x.frameLarge()
 	}
-	x.tail = limited{r: &x.upload, left: x.snap.limits.Body - int64(len(x.buf))}
-	x.req.Stream, x.req.Length = &x.tail, x.upload.Length()
+	x.req.NoBody = x.out.size == 0 && !bytes.Equal(method, []byte("POST")) && !bytes.Equal(method, []byte("PUT")) && !bytes.Equal(method, []byte("PATCH"))
+	return nil
 }
 
 // appendTarget appends path and query for the gateway: the path prefix of

@@ -114,47 +114,41 @@ func (x *exchange) owner() owner {
 
 // detect reads what is asked for.
 func (x *exchange) detect() *refusal {
-	path, query := splitTarget(x.ctx.Request.Header.RequestURI())
-	o := x.owner()
-	owned := o.byok && len(o.keys) > 0
-	r := detect.Request{Surface: x.surface, Path: path, Query: query, Header: &x.header, Scan: &x.body}
-	if x.whole {
-		r.Body = x.buf
-		t, err := x.snap.detector.Detect(&r)
-		x.target = t
-		x.target.Surface = x.surface
-		x.read(x.snap.detector, x.buf, err, owned)
-		x.probeOther(owned)
-		return nil
+	if !x.whole {
+		return x.detectLarge()
 	}
-	// The beginning of a large body of a chatbot without owner keys: the model
-	// is of use for the log only, and need not be found.
-	x.target.Provider, x.model = "", modelNone
-	if m, ok := detect.FirstModel(x.buf); ok && x.surface.ModelPlace() == detect.InBody {
-		if id, ok := appendLiteral(x.scratch[:0], m.Of(x.buf)); ok {
-			x.scratch = id
-			x.target.Model = id
-			x.target.Provider = x.snap.detector.Provider(id)
-		}
-	}
-	x.provider = x.target.Provider
+	x.examine(x.buf, nil)
 	return nil
+}
+
+// examine fills in the facts from a body, or from what is wrong with it.
+func (x *exchange) examine(body []byte, wrong error) {
+	path, query := splitTarget(x.ctx.Request.Header.RequestURI())
+	r := detect.Request{Surface: x.surface, Path: path, Query: query, Header: &x.header, Body: body, Scan: &x.body}
+	t, err := x.snap.detector.Detect(&r)
+	if wrong != nil {
+		err = wrong
+	}
+	x.target = t
+	x.target.Surface = x.surface
+	owned := x.owned()
+	x.read(x.snap.detector, body, err, owned)
+	if x.surface == detect.Other && owned && len(body) > 0 {
+		x.probeOther(body, wrong)
+	}
 }
 
 // probeOther looks for a model in calls on paths that are no surface known
 // here. The gateway may know them, and an owner's call must not slip through.
-func (x *exchange) probeOther(owned bool) {
-	if x.surface != detect.Other || !owned || len(x.buf) == 0 {
-		return
-	}
+func (x *exchange) probeOther(body []byte, wrong error) {
 	x.model = modelUnclear
-	if err := detect.ScanBody(x.buf, &x.body); err != nil {
+	if wrong != nil || detect.ScanBody(body, &x.body) != nil {
 		return
 	}
 	x.model = modelNone
 	if x.body.Model.Found() {
 		x.model = modelUnclear
-		if id, ok := appendLiteral(x.scratch[:0], x.body.Model.Of(x.buf)); ok {
+		if id, ok := appendLiteral(x.scratch[:0], x.body.Model.Of(body)); ok {
 			x.scratch = id
 			x.target.Model = id
 			x.provider = x.snap.detector.Provider(id)

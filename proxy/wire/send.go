@@ -133,11 +133,17 @@ const (
 
 var streamBufs = sync.Pool{New: func() any { return new([largeBuf]byte) }}
 
+// putStreamBuf gives a buffer back. What passes through one may be secret.
+func putStreamBuf(buf *[largeBuf]byte) {
+	clear(buf[:])
+	streamBufs.Put(buf)
+}
+
 // sendStream writes the body that is not in memory. A chunked body is ended
 // only if the stream ended with io.EOF; see Upload for what that proves.
 func (c *upConn) sendStream(src io.Reader, length, sent int64) error {
 	buf := streamBufs.Get().(*[largeBuf]byte)
-	defer streamBufs.Put(buf)
+	defer putStreamBuf(buf)
 	for length < 0 || sent < length {
 		room := buf[chunkRoom : chunkRoom+streamRead]
 		if length >= 0 {

@@ -125,7 +125,7 @@ func (t *Transport) Do(req *Request, rep *Reply, client *Conn) error {
 // connection.
 func (t *Transport) doGathered(req *Request, rep *Reply, client *Conn) error {
 	buf := streamBufs.Get().(*[largeBuf]byte)
-	defer streamBufs.Put(buf)
+	defer putStreamBuf(buf)
 	n := 0
 	for _, p := range req.Body {
 		n += copy(buf[n:], p)
