@@ -99,14 +99,14 @@ func TestSocketSurvivesSilence(t *testing.T) {
 		t.Parallel()
 		const limit = 200 * time.Millisecond
 		w := g.through(t, func(c *Config) {
-			c.Timeouts = Timeouts{Dial: time.Minute, HeaderWait: 5 * time.Second, ClientHeader: 5 * time.Second,
+			c.Timeouts = Timeouts{Dial: time.Minute, HeaderWait: 2 * time.Second, ClientHeader: 5 * time.Second,
 				Write: limit, Idle: limit, ClientBody: limit, ClientIdle: limit}
 		})
 		conn := w.socket()
 		if !echoes(t, conn, "before") {
 			t.Fatal("no echo")
 		}
-		<-time.After(5 * limit) // the silence is what is tested
+		<-time.After(2*time.Second + 2*limit) // the silence is what is tested
 		if !echoes(t, conn, "after") {
 			t.Error("the WebSocket did not survive a silence")
 		}

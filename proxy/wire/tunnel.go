@@ -24,8 +24,10 @@ const tunnelGrace = 5 * time.Second
 // (net's default for clients, Config.Dialer's for the upstream: some two to
 // five minutes), one that has stalled by the limits on writing.
 //
-// The end of one side is passed on as the end of that direction, and the
-// other has tunnelGrace to finish. Whatever breaks ends both at once.
+// The end of one side is passed on at once, as the end of that direction, and
+// the other has tunnelGrace to finish, whatever AllowHalfClose says of
+// requests. A client that resets its connection, and a side that takes no byte
+// for the write limit, end both.
 //
 // Two goroutines carry it, the hijack's own and one more; both end with it.
 type Tunnel struct {
