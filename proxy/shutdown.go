@@ -9,7 +9,7 @@ import (
 
 // lastWords is how long requests that were broken off may take to end and to
 // be logged.
-const lastWords = time.Second
+const lastWords = 2 * time.Second
 
 // Shutdown stops accepting and waits for the requests in flight. When ctx
 // ends, it breaks the rest off, here and upstream, and returns an error that

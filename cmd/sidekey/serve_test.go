@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -254,4 +255,24 @@ func TestReadyzTellsTheLastReload(t *testing.T) {
 	if !got.Ready || got.Store != "ok" || got.Config.Result != applied || got.Config.Cause != "start" {
 		t.Errorf("got %+v, want ready, store ok, applied at the start", got)
 	}
+}
+
+// A store cannot be opened anew under its keys, so a reload with another keyset
+// is refused, and says so.
+func TestAnotherKeysetNeedsARestart(t *testing.T) {
+	r := prepare(t, nil)
+	r.setKey("demo", "openai", ownerKey)
+	keyset := filepath.Join(t.TempDir(), "keyset.json")
+	if err := os.Rename(filepath.Join(r.dir, "keyset.json"), keyset); err != nil {
+		t.Fatal(err)
+	}
+	r.env = testEnv{"KEY": canary, "SIDEKEY_STORE_LOCAL_KEYSET": "file:" + keyset}
+	r.start(gatewayLine(gateway(t, "a")), func(a *app) { a.settle = time.Hour })
+	r.answers("a owner=true")
+	writeFile(t, keyset, "CANARY-another-keyset")
+	status, reply := call(t, "POST", r.admin+"/-/reload", "")
+	if status != 422 || !strings.Contains(reply, `"path":"store.local.keyset"`) {
+		t.Errorf("got %d, want 422 for store.local.keyset", status)
+	}
+	r.answers("a owner=true")
 }

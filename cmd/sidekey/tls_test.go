@@ -8,9 +8,12 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -148,4 +151,41 @@ func TestMutualTLSIsNotSwitchedOnUnderOpenConnections(t *testing.T) {
 	f(pair+", client_ca_file: "+a.file+"}\n", pair+"}\n", "listen_tls.client_ca_file")
 	f(pair+"}\n", "", "listen_tls")
 	f("", pair+"}\n", "listen_tls")
+}
+
+// Whom sidekey trusts to vouch for the gateway follows the file, without a
+// restart.
+func TestGatewayAuthorityIsReadAgain(t *testing.T) {
+	a := newAuthority(t)
+	pair, err := tls.LoadX509KeyPair(a.issue("gateway"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "tls") }))
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
+
+	present := newAuthority(t).file // of somebody else
+	r := serve(t, "gateway: {url: '"+s.URL+"', key: env:KEY, ca_file: "+present+"}\n", withKey)
+	if status, reply := r.chat(); status != 502 || !strings.Contains(reply, "upstream_unreachable") {
+		t.Errorf("got %d %s, want 502 upstream_unreachable", status, reply)
+	}
+	if !strings.Contains(r.logs.String(), "certificate signed by unknown authority") {
+		t.Error("the log does not say why")
+	}
+	if err := os.Rename(a.file, present); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the gateway is trusted", func() bool { status, got := r.chat(); return status == 200 && got == "tls" })
+	writeFile(t, present+".new", "no certificate")
+	if err := os.Rename(present+".new", present); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the reload is rejected", func() bool {
+		_, reply := call(t, "GET", r.admin+"/readyz", "")
+		return strings.Contains(reply, `"path":"gateway.ca_file"`)
+	})
+	r.answers("tls")
 }

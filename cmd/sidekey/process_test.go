@@ -1,0 +1,269 @@
+package main
+
+import (
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A process is sidekey serve as a process of its own, with real signals.
+type process struct {
+	*testing.T
+	cmd        *exec.Cmd
+	url, admin string
+	logs       logBuffer
+	status     chan int
+}
+
+// launch starts one; config must not name listeners. It ends with the test.
+func launch(t *testing.T, config string) *process {
+	t.Helper()
+	dir := t.TempDir()
+	p := &process{T: t, status: make(chan int, 1)}
+	file := writeFile(t, filepath.Join(dir, "sidekey.yaml"), "listen: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}\nlog: {format: json}\n"+config)
+	p.cmd = exec.Command("sidekey", "serve", "--config", file)
+	p.cmd.Dir, p.cmd.Stderr = dir, &p.logs
+	p.cmd.Env = append(os.Environ(), "KEY="+canary)
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { // ends with the process
+		var exit *exec.ExitError
+		err := p.cmd.Wait()
+		if err != nil && !errors.As(err, &exit) {
+			t.Errorf("wait: %v", err)
+		}
+		p.status <- p.cmd.ProcessState.ExitCode()
+	}()
+	t.Cleanup(func() {
+		p.cmd.Process.Kill()
+		p.ended()
+		if strings.Contains(p.logs.String(), "CANARY") {
+			t.Error("the log holds a secret")
+		}
+	})
+	eventually(t, "the process serves", p.serving)
+	return p
+}
+
+// serving finds the log line that says where the process listens.
+func (p *process) serving() bool {
+	for text := range strings.Lines(p.logs.String()) {
+		var line struct{ Message, Listen, Admin string }
+		if json.Unmarshal([]byte(text), &line) == nil && line.Message == "serving" {
+			p.url, p.admin = "http://"+line.Listen, "http://"+line.Admin
+			return true
+		}
+	}
+	if len(p.status) > 0 {
+		p.Fatal("the process ended before it served")
+	}
+	return false
+}
+
+// ended waits for the process's end and returns its exit status.
+func (p *process) ended() int {
+	p.Helper()
+	select {
+	case status := <-p.status:
+		p.status <- status
+		return status
+	case <-time.After(30 * time.Second):
+		p.Fatal("the process did not end within 30 s")
+		return -1
+	}
+}
+
+func (p *process) term() time.Time {
+	p.Helper()
+	sent := time.Now()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.Fatal(err)
+	}
+	return sent
+}
+
+func (p *process) ready() bool {
+	status, _ := call(p.T, "GET", p.admin+"/readyz", "")
+	return status == 200
+}
+
+// refuses waits until no new connection is accepted, and returns when.
+func (p *process) refuses() time.Time {
+	p.Helper()
+	eventually(p.T, "new connections are refused", func() bool {
+		c, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+	return time.Now()
+}
+
+// streams begins n streams, waits for the first event of each, and reads them
+// to their ends in the background: how many were whole, and how many broke.
+func (p *process) streams(n int) (whole, broken *atomic.Int64, wait func()) {
+	p.Helper()
+	whole, broken = new(atomic.Int64), new(atomic.Int64)
+	client := &http.Client{Transport: &http.Transport{}}
+	var begun, ended sync.WaitGroup
+	begun.Add(n)
+	for range n {
+		ended.Go(func() {
+			rep, err := client.Post(p.url+"/v1/chat/completions", "application/json", strings.NewReader(`{"model":"openai/gpt-5","stream":true}`))
+			if err != nil {
+				begun.Done()
+				p.Errorf("a stream did not begin: %v", err)
+				return
+			}
+			defer rep.Body.Close()
+			io.ReadFull(rep.Body, make([]byte, len("data: one\n\n")))
+			begun.Done()
+			if rest, err := io.ReadAll(rep.Body); err == nil && string(rest) == "data: [DONE]\n\n" {
+				whole.Add(1)
+			} else if err != nil {
+				broken.Add(1)
+			}
+		})
+	}
+	begun.Wait()
+	p.Cleanup(client.CloseIdleConnections)
+	return whole, broken, ended.Wait
+}
+
+const manyStreams = 200
+
+// tlsStreamGateway is streamGateway over TLS, with a file of its authority.
+func tlsStreamGateway(t *testing.T) (lines string, release chan struct{}) {
+	plain, release := streamGateway(t)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		out, err := http.NewRequestWithContext(req.Context(), req.Method, plain+req.URL.Path, req.Body)
+		if err != nil {
+			return
+		}
+		rep, err := http.DefaultClient.Do(out)
+		if err != nil {
+			return
+		}
+		defer rep.Body.Close()
+		w.Header().Set("Content-Type", "text/event-stream")
+		buf := make([]byte, 1<<10)
+		for {
+			n, err := rep.Body.Read(buf)
+			w.Write(buf[:n])
+			w.(http.Flusher).Flush()
+			if err != nil {
+				return
+			}
+		}
+	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
+	ca := writeFile(t, filepath.Join(t.TempDir(), "ca.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})))
+	return "gateway: {url: '" + s.URL + "', key: env:KEY, ca_file: " + ca + "}\n", release
+}
+
+// SIGTERM with 200 live streams: not ready at once, no new connections after
+// drain_delay, every stream to its end, exit status 0.
+func TestTerminatedProcessLetsEveryStreamFinish(t *testing.T) {
+	gateway, release := tlsStreamGateway(t)
+	p := launch(t, gateway+"limits: {drain: 1m, drain_delay: 700ms}\n")
+	whole, broken, wait := p.streams(manyStreams)
+	if !p.ready() {
+		t.Error("not ready before the signal")
+	}
+	sent := p.term()
+	eventually(t, "readiness fails", func() bool { return !p.ready() })
+	if p.refuses().Sub(sent) < 700*time.Millisecond {
+		t.Error("new connections were refused before drain_delay was over")
+	}
+	if len(p.status) > 0 || whole.Load()+broken.Load() > 0 {
+		t.Fatal("the process did not wait for its streams")
+	}
+	close(release)
+	wait()
+	if whole.Load() != manyStreams || broken.Load() != 0 {
+		t.Errorf("%d streams whole, %d broken off; want all %d whole", whole.Load(), broken.Load(), manyStreams)
+	}
+	if status := p.ended(); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+	if log := p.logs.String(); !strings.Contains(log, `"message":"stopped"`) || strings.Contains(log, "broken off") {
+		t.Error("the log does not say that it stopped with nothing broken off")
+	}
+}
+
+// What is left when the drain time is over, or at the second signal, is broken
+// off and counted, and the exit status is 0 all the same.
+func TestTerminatedProcessBreaksOffWhatIsLeft(t *testing.T) {
+	for _, second := range []bool{false, true} {
+		url, _ := streamGateway(t)
+		drain := "200ms"
+		if second {
+			drain = "1h"
+		}
+		p := launch(t, gatewayLine(url)+"limits: {drain: "+drain+"}\n")
+		whole, broken, wait := p.streams(manyStreams)
+		p.term()
+		if second {
+			p.refuses()
+			p.term()
+		}
+		wait()
+		if whole.Load() != 0 || broken.Load() != manyStreams {
+			t.Errorf("second signal %v: %d streams ended as if whole, %d broken off; want all %d broken off", second, whole.Load(), broken.Load(), manyStreams)
+		}
+		if status := p.ended(); status != 0 {
+			t.Errorf("second signal %v: exit status %d, want 0", second, status)
+		}
+		log := p.logs.String()
+		if !strings.Contains(log, "200 requests were broken off") {
+			t.Errorf("second signal %v: the log does not count them", second)
+		}
+		if got := strings.Contains(log, "second signal, ending at once"); got != second {
+			t.Errorf("second signal noticed: %v, want %v", got, second)
+		}
+		if n := strings.Count(log, `"message":"request"`); n != manyStreams {
+			t.Errorf("second signal %v: %d access lines, want %d", second, n, manyStreams)
+		}
+	}
+}
+
+// An idle process with warm connections ends without delay.
+func TestTerminatedProcessIsNotHeldByWarmConnections(t *testing.T) {
+	var open atomic.Int64
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed:
+			open.Add(-1)
+		}
+	}
+	s.Start()
+	defer s.Close()
+	p := launch(t, gatewayLine(s.URL)+"limits: {drain: 1h}\n")
+	eventually(t, "two connections are ready, by default", func() bool { return open.Load() == 2 })
+	p.term()
+	if status := p.ended(); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+	eventually(t, "they are closed", func() bool { return open.Load() == 0 })
+}
