@@ -95,6 +95,7 @@ func TestSocketIsLoggedAtItsEnd(t *testing.T) {
 
 // No limit on waiting ends a silent WebSocket.
 func TestSocketSurvivesSilence(t *testing.T) {
+	t.Parallel()
 	bothGateways(t, func(t *testing.T, g *socketGateway) {
 		t.Parallel()
 		const limit = 200 * time.Millisecond

@@ -233,6 +233,7 @@ func TestBadSwitchesAreRefused(t *testing.T) {
 // Whichever side breaks, the other is told at once, and nothing stays open. A
 // side that takes no byte for the write limit counts as broken.
 func TestTunnelBreaksAsAWhole(t *testing.T) {
+	t.Parallel()
 	flood := func(c net.Conn) {
 		for b := make([]byte, 1<<20); ; {
 			if _, err := c.Write(b); err != nil {
@@ -282,6 +283,7 @@ func TestTunnelBreaksAsAWhole(t *testing.T) {
 
 // One side that has ended does not keep the other for ever.
 func TestTunnelEndsWhenOneSideDoesNot(t *testing.T) {
+	t.Parallel()
 	for name, clientEnds := range map[string]bool{"client ends": true, "upstream ends": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -311,6 +313,7 @@ func TestTunnelEndsWhenOneSideDoesNot(t *testing.T) {
 
 // Before the 101 a handshake is a request like any other.
 func TestHandshakeFailures(t *testing.T) {
+	t.Parallel()
 	bothWays(t, func(t *testing.T, overTLS bool) {
 		over := make(chan struct{})
 		arrived, left := make(chan struct{}, 10), make(chan struct{}, 10)
