@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,8 +114,8 @@ func (s *soak) sample(every time.Duration) {
 			s.peak.goroutines, s.peak.files, s.peak.rss = max(s.peak.goroutines, g), max(s.peak.files, f), max(s.peak.rss, rss)
 			requests, old := s.counts["access lines"], len(s.transports)
 			s.mu.Unlock()
-			s.t.Logf("%s: %d requests, %d goroutines, %d files, %d MiB resident, %d in flight, %d transports in use",
-				now.UTC().Format("15:04:05"), requests, g, f, rss>>10, s.handler.InFlight(), old+1)
+			s.t.Logf("%s: %d requests, %d goroutines, %d files, %d MiB resident, %d MiB live heap, %d in flight, %d transports in use",
+				now.UTC().Format("15:04:05"), requests, g, f, rss>>10, liveHeap()>>20, s.handler.InFlight(), old+1)
 		}
 	}
 }
@@ -125,6 +126,13 @@ func residentKiB() int {
 	_, rest, _ := strings.Cut(string(status), "VmRSS:")
 	kib, _ := strconv.Atoi(strings.Fields(rest + " 0")[0])
 	return kib
+}
+
+// liveHeap is what the last collection left, in bytes.
+func liveHeap() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
 }
 
 // addedWithin is an upper bound of the time that sidekey took for a share of

@@ -144,7 +144,7 @@ func (g *soakGateway) fault(r *http.Request, n int) sandbox.Fault {
 			f.Header.Set("Content-Length", fmt.Sprint(len(f.Body)))
 		}
 	}
-	c.fault.Store(f)
+	c.fault.Store(&sandbox.Fault{Kind: f.Kind, Status: f.Status}) // not the body: it is kept for long
 	g.s.add("fault " + soakFaults[f.Kind])
 	return *f
 }

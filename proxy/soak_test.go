@@ -19,9 +19,10 @@ import (
 	"github.com/sidekey/sidekey/proxy/wire"
 )
 
-// soakFor makes TestSoak run for longer than its few seconds:
+// soakFor makes TestSoak run for longer than its few seconds. The packages
+// come first: go test takes what follows a flag of ours for its value.
 //
-//	go test -run Soak -soak 30m -timeout 40m -v ./proxy/...
+//	go test ./proxy/... -run Soak -soak 30m -timeout 40m -v
 var soakFor = flag.Duration("soak", 0, "how long the soak tests run; 0: a few seconds")
 
 const (
