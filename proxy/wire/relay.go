@@ -23,11 +23,15 @@ import (
 // the client has the last byte or has left. Whatever is read from the upstream
 // is written to the client before the next wait. A known length stays known. A
 // body that is cut ends the client's connection without a terminal chunk.
-// Trailers are dropped.
+// Trailers are dropped, with their announcement (RFC 9110 section 6.5.1): none
+// of the surfaces has any. Informational replies (1xx) do not get here, the
+// transport takes them off (section 15.2).
 //
 // What fasthttp's server does not keep: the casing of Server, Content-Type,
 // Content-Encoding, Content-Length and Set-Cookie, which it writes in its own
-// spelling and place. Values, repetition and all other lines stay.
+// spelling and place; and of repeated Server or Content-Type lines, which no
+// sender may write (section 5.3), all but the last. Values, repetition and all
+// other lines stay.
 func Relay(ctx *fasthttp.RequestCtx, rep *Reply, tap func(p []byte)) error {
 	h := &ctx.Response.Header
 	if err := carryHead(h, rep); err != nil {
@@ -41,12 +45,12 @@ func Relay(ctx *fasthttp.RequestCtx, rep *Reply, tap func(p []byte)) error {
 	// "Connection: close" between the upstream and us is not the client's.
 	h.ResetConnectionClose()
 	h.SetNoDefaultContentType(true)
-	if rep.early {
+	if client := ClientConn(ctx); rep.early && client != nil {
 		// The client may be sending still, and shall read why it need not.
+		client.LingerOnClose()
+	}
+	if rep.cutOff {
 		h.SetConnectionClose()
-		if client := ClientConn(ctx); client != nil {
-			client.LingerOnClose()
-		}
 	}
 	b := rep.Body
 	if b == nil {
@@ -107,7 +111,38 @@ func carryHead(h *fasthttp.ResponseHeader, rep *Reply) error {
 	} else {
 		br.Reset(&c.src)
 	}
-	return h.Read(br)
+	if err := h.Read(br); err != nil {
+		return err
+	}
+	if len(h.ContentEncoding()) > 0 {
+		joinEncodings(h, &rep.Header)
+	}
+	return nil
+}
+
+// joinEncodings makes a list that came on several lines one line, which is the
+// same list (RFC 9110 section 5.3): fasthttp keeps only the last of them, and
+// the client would take off only one coding.
+func joinEncodings(h *fasthttp.ResponseHeader, from *ReplyHeader) {
+	n := 0
+	for name := range from.All() {
+		if fold(name, "content-encoding") {
+			n++
+		}
+	}
+	if n < 2 {
+		return
+	}
+	var list []byte
+	for name, value := range from.All() {
+		if fold(name, "content-encoding") && len(value) > 0 {
+			if len(list) > 0 {
+				list = append(list, ", "...)
+			}
+			list = append(list, value...)
+		}
+	}
+	h.SetContentEncodingBytes(list)
 }
 
 // appendReplyHead appends a head without hop-by-hop lines and without framing,

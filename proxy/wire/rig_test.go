@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -220,20 +219,19 @@ func (g *gateway) serve(ctx *fasthttp.RequestCtx) {
 	}
 	x.up.Reset(ctx)
 	x.req.Method = string(h.Method())
-	if g.hold && x.up.Length() != 0 {
+	switch x.req.Length = x.up.Length(); {
+	case x.req.Length == 0:
+		x.req.NoBody = h.IsGet() || h.IsHead()
+	case g.hold:
 		// As package proxy does: the body is whole before anything is sent.
 		body, err := io.ReadAll(&x.up)
 		if err != nil {
 			g.failed(ctx, &Error{Kind: UploadBroken, Err: err})
 			return
 		}
-		x.up.stream, x.up.err = bytes.NewReader(body), nil
-		x.up.n = 0
-	}
-	if x.req.Length = x.up.Length(); x.req.Length != 0 {
+		x.req.Body = [][]byte{body}
+	default:
 		x.req.Stream = &x.up
-	} else {
-		x.req.NoBody = h.IsGet() || h.IsHead()
 	}
 	if err := g.t.Do(&x.req, &x.rep, ClientConn(ctx)); err != nil {
 		g.failed(ctx, err.(*Error))
