@@ -72,6 +72,16 @@ func (a *account) leftDuring(err error) {
 	}
 }
 
+// leaverField names the field that holds the phase. At the end of the drain
+// time it is sidekey that leaves, and nobody should look for the fault with
+// the clients.
+func (h *Handler) leaverField() string {
+	if h.base.Err() != nil {
+		return "cut_at_shutdown"
+	}
+	return "aborted"
+}
+
 // leftEarly is for a client that left before the handler ran: the server reads
 // the head and the beginning of the body first. Without a whole head there was
 // no request; whoever only connects (health checks do) makes no line.
@@ -80,5 +90,5 @@ func (h *Handler) leftEarly(conn *wire.Conn) {
 	if !conn.CutBody() {
 		return
 	}
-	h.log.Info().Str("credential", RouteNone.String()).Int("status", statusAborted).Str("aborted", string(duringUpload)).Msg("request")
+	h.log.Info().Str("credential", RouteNone.String()).Int("status", statusAborted).Str(h.leaverField(), string(duringUpload)).Msg("request")
 }

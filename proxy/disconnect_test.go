@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"encoding/pem"
@@ -89,7 +90,7 @@ func throughSilence(t *testing.T, overTLS bool, edit func(*Config)) (w *world, a
 	return w, arrived, open
 }
 
-// abortLines returns the access lines of the log, and empties it.
+// accessLines returns the access lines of the log, and empties it.
 func (l *logBuffer) accessLines(t *testing.T) (lines []map[string]any) {
 	t.Helper()
 	l.mu.Lock()
@@ -306,6 +307,29 @@ func TestAbortedRequestsLeaveNothing(t *testing.T) {
 		if phases[string(p)] == 0 {
 			t.Errorf("no abort was logged as %s", p)
 		}
+	}
+}
+
+// A stream that a shutdown breaks off is not the client's doing.
+func TestShutdownIsNotLoggedAsAnAbort(t *testing.T) {
+	w, arrived, open := throughSilence(t, false, nil)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+	must(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+	must(t, err)
+	<-arrived
+	_, err = http.ReadResponse(bufio.NewReader(conn), nil)
+	must(t, err)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.handler.Shutdown(over); err == nil {
+		t.Error("a stream was broken off, and Shutdown does not say so")
+	}
+	waitFor(t, func() bool { return open.Load() == 0 && w.handler.InFlight() == 0 })
+	lines := w.log.accessLines(t)
+	if len(lines) != 1 || lines[0]["aborted"] != nil || lines[0]["cut_at_shutdown"] != string(duringStreaming) {
+		t.Errorf("got %v, want one line that says cut_at_shutdown: streaming", lines)
 	}
 }
 

@@ -119,12 +119,12 @@ func (x *exchange) finish(n int64, err error) {
 			e.Int64("bytes_up", a.up)
 		}
 		if a.aborted != "" {
-			e.Str("aborted", string(a.aborted))
+			e.Str(x.h.leaverField(), string(a.aborted))
 		}
 		if a.cause != nil {
 			e.AnErr("cause", a.cause)
 		}
-		if err != nil {
+		if err != nil && a.aborted == "" {
 			e.AnErr("broken_off", err)
 		}
 		e.Msg("request")

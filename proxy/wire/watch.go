@@ -6,6 +6,10 @@ import "sync"
 // notice that it has left, and the upstream would generate, and bill, to the
 // end. A watcher notices: it is told by the kernel, without a goroutine, a
 // timer or a system call per request.
+//
+// What the kernel sees is the end of the TCP stream. A TLS client that sends
+// close_notify and keeps its socket open is noticed by the next write to it,
+// as every client is where there is no watcher.
 
 // errClientLeft ends a reply body whose client has left.
 var errClientLeft = &Error{Kind: ClientGone, Written: true}
