@@ -244,7 +244,7 @@ func (b *Body) fill() error {
 		return nil
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return err
+		return errIdleLimit
 	}
 	return &TruncatedError{Where: b.where(), Err: err}
 }

@@ -130,7 +130,10 @@ func (c *Conn) Left() bool {
 // begin sets the limits of one request: each read of its body may take idle,
 // until the server sets the next deadline itself, and each write may stand
 // still for write.
-func (c *Conn) begin(idle, write time.Duration) { c.bodyIdle, c.writeWait = idle, write }
+func (c *Conn) begin(idle, write time.Duration) {
+	c.bodyIdle, c.writeWait = idle, write
+	c.linger.Store(false)
+}
 
 // hold keeps the bytes of the next Write back until the one after it, or
 // until release.

@@ -88,7 +88,7 @@ func (t *Transport) dialFor(life context.Context) (*upConn, error) {
 	nc, err := t.cfg.Dialer(ctx, network, address)
 	if err != nil {
 		t.count.dialErrors.Add(1)
-		return nil, err
+		return nil, orLimit(ctx, err, errDialLimit)
 	}
 	c := &upConn{t: t, expires: time.Now().Add(t.age())}
 	c.sock.reset(nc)
@@ -99,10 +99,19 @@ func (t *Transport) dialFor(life context.Context) (*upConn, error) {
 	tc := tls.Client(&c.sock, t.cfg.TLS)
 	if err := tc.HandshakeContext(ctx); err != nil {
 		t.count.dialErrors.Add(1)
-		return nil, errors.Join(fmt.Errorf("TLS handshake: %w", err), nc.Close())
+		err = orLimit(ctx, fmt.Errorf("TLS handshake: %w", err), errTLSLimit)
+		return nil, errors.Join(err, nc.Close())
 	}
 	c.nc, c.overTLS = tc, true
 	return c, nil
+}
+
+// orLimit is err, or limit if it is the end of the time for ctx.
+func orLimit(ctx context.Context, err error, limit *TimeoutError) error {
+	if ctx.Err() == context.DeadlineExceeded {
+		return limit
+	}
+	return err
 }
 
 // age returns how long a connection may be used: MaxAge less up to a third, so

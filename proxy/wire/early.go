@@ -25,17 +25,17 @@ const (
 var errStopped = errors.New("the upstream did not wait for the end of the request")
 
 // sendWhileListening writes a large or streamed request while a second
-// goroutine reads the reply's head. As soon as there is one, or can be none
-// any more, the upload ends, also if it waits for a client that trickles. The
-// goroutine ends when the head is there, with the read limit set below, or with
-// the connection; it is waited for in every case.
+// goroutine reads the reply's head. A refusal ends the upload at once, and so
+// does an end of the connection, also if the upload waits for a client that
+// trickles. The goroutine ends when the head is there, with the read limit set
+// below, or with the connection; it is waited for in every case.
 func (c *upConn) sendWhileListening(req *Request, rep *Reply, h *replyHead, client *Conn) (sent, read error) {
 	_ = c.sock.readUntil(time.Time{})
 	var over, stopped atomic.Bool
 	done := make(chan error, 1)
 	go func() {
 		err := c.readHead(req, rep, h)
-		if !over.Load() && (err == nil || req.Stream != nil) {
+		if !over.Load() && (err == nil && h.refuses() || err != nil && req.Stream != nil) {
 			stopped.Store(true)
 			c.sock.cutWrites()
 			client.stopReading()
@@ -50,7 +50,12 @@ func (c *upConn) sendWhileListening(req *Request, rep *Reply, h *replyHead, clie
 	case sent == nil:
 		c.sock.readBy(rep.Sent.Add(c.t.cfg.HeaderWait))
 	case stopped.Load():
-		sent = errStopped
+		// The client's body goes on where it was, unless that was in the middle
+		// of a wait.
+		if rep.cutOff = errors.As(sent, &upload); !rep.cutOff {
+			defer client.readOn()
+		}
+		rep.early, sent = true, errStopped
 	case errors.As(sent, &upload):
 		// The upstream must not take what it has for a request.
 		_ = c.sock.Close()
@@ -66,6 +71,11 @@ func (c *upConn) sendWhileListening(req *Request, rep *Reply, h *replyHead, clie
 	}
 	return sent, read
 }
+
+// refuses reports whether the server that sent this early head does not want
+// the rest of the request. A success may begin early as well, from a server
+// that reads on: then the request is sent to its end first.
+func (h *replyHead) refuses() bool { return h.status >= 300 }
 
 // stopReading makes a Read of the client's connection that waits, and all later
 // ones, time out. It may be called from another goroutine, and for nil.

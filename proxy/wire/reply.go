@@ -28,7 +28,8 @@ type Reply struct {
 	// touch the RequestCtx.
 	Done func(n int64, err error)
 
-	early bool // the client's upload was not read to its end
+	early  bool // the client's upload was not read to its end
+	cutOff bool // ... and cannot be any more
 
 	body Body
 	head []byte // status line and header lines, kept from reply to reply

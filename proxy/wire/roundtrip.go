@@ -17,7 +17,7 @@ const maxInformational = 16
 func (c *upConn) roundTrip(req *Request, rep *Reply, client *Conn) *Error {
 	before := c.sock.wrote
 	rep.Status, rep.Body, rep.Length = 0, nil, 0
-	rep.Header = ReplyHeader{}
+	rep.Header, rep.early, rep.cutOff = ReplyHeader{}, false, false
 	h := &c.head // here, because a local one would escape to the heap
 	*h = replyHead{}
 	var sent, read error
@@ -38,7 +38,6 @@ func (c *upConn) roundTrip(req *Request, rep *Reply, client *Conn) *Error {
 		return c.failed(sent, read, written && !c.missed(req, sent, read, before))
 	}
 	c.accept(rep, h, sent == nil)
-	rep.early = sent != nil && req.Stream != nil
 	return nil
 }
 
@@ -65,10 +64,10 @@ func (c *upConn) failed(sent, read error, written bool) *Error {
 	case sent != nil && sent != errStopped:
 		e.Err = sent
 		if errors.Is(sent, os.ErrDeadlineExceeded) {
-			e.Kind = TimedOut
+			e.Kind, e.Err = TimedOut, errWriteLimit
 		}
 	case errors.Is(read, os.ErrDeadlineExceeded):
-		e.Kind = TimedOut
+		e.Kind, e.Err = TimedOut, errHeadLimit
 	}
 	c.close()
 	return e
@@ -80,7 +79,6 @@ func (c *upConn) accept(rep *Reply, h *replyHead, whole bool) {
 	rep.Status = h.status
 	rep.Header = ReplyHeader{raw: h.lines, reason: h.reason}
 	rep.Length = h.length
-	rep.early = false
 	c.reusable = whole && h.keepAlive
 	switch h.framing {
 	case noBody:

@@ -117,7 +117,7 @@ func (t *Transport) Upgrade(req *Request, rep *Reply, key []byte, client *Conn) 
 func (c *upConn) shakeHands(req *Request, rep *Reply, client *Conn) *Error {
 	before := c.sock.wrote
 	rep.Status, rep.Body, rep.Length = 0, nil, 0
-	rep.Header = ReplyHeader{}
+	rep.Header, rep.early, rep.cutOff = ReplyHeader{}, false, false
 	c.head = replyHead{}
 	c.watchFor(client)
 	sent := c.send(req)
