@@ -21,7 +21,7 @@ import (
 //     has the whole request, and the client gets the same refusal as for a
 //     small body.
 //   - Else it is written to a file, which nobody but this process can open,
-//     until all of it is known.
+//     until all of it is known, and sent from there.
 //
 // Either way the plan is made by the code that plans small bodies, from a
 // small JSON object that holds the members found: there is one judgement.
@@ -100,7 +100,7 @@ func (x *exchange) detectLarge() *refusal {
 	x.judge(err)
 	if x.owned() && err == nil && !x.settled() {
 		var r *refusal
-		if err, r = x.spool(); r != nil {
+		if r, err = x.spool(); r != nil {
 			return r
 		}
 		x.judge(err)

@@ -19,10 +19,8 @@ import (
 // refuse keys that stand twice and objects that are none, so every key has one
 // place, and the edit makes valid JSON of valid JSON.
 //
-// For a body that comes in windows: each edit is known when the walk reaches
-// the byte it stands in front of, and no byte before it changes. What cannot
-// be known early is the length of the text (a comma, a pair of braces more or
-// less), so a Content-Length needs the walk to be over.
+// Bodies that are not held in memory are edited by stream.go, with the same
+// texts.
 
 // spliceText is the longest text around the lists of one edit.
 const spliceText = len(`,"providerOptions":{"gateway":{"only":[],"byok":{}}}`)

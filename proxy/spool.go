@@ -18,43 +18,48 @@ const spoolBuffer = 64 << 10
 
 var spoolBuffers = sync.Pool{New: func() any { return new([spoolBuffer]byte) }}
 
-// spool writes the rest of a body to a file in os.TempDir and scans it on the
-// way. wrong is what is wrong with the body; nothing is kept of it then.
-func (x *exchange) spool() (wrong error, r *refusal) {
+// spool writes a body, its beginning and what is to come, to a file in
+// os.TempDir, and scans it on the way. wrong is what is wrong with the body.
+func (x *exchange) spool() (r *refusal, wrong error) {
 	l := x.large
 	file, err := openSpool()
 	if err != nil {
-		return nil, x.spoolFailed(err)
+		return x.spoolFailed(err), nil
 	}
 	l.file = file // closed by largeBody.close
 	buf := spoolBuffers.Get().(*[spoolBuffer]byte)
 	defer spoolBuffers.Put(buf)
 	size := int64(len(x.buf))
+	if _, err := file.Write(x.buf); err != nil {
+		return x.spoolFailed(err), nil
+	}
+	x.buf = x.buf[:0]
+	x.giveBack() // a slow client shall not hold it
 	for {
 		n, err := 0, error(nil)
 		for n < len(buf) && err == nil {
 			var k int
 			k, err = l.src.Read(buf[n:])
+			if wrong = l.scan.Feed(buf[n : n+k]); wrong != nil {
+				return nil, wrong
+			}
 			n += k
 		}
 		if err != nil && err != io.EOF {
-			return nil, x.uploadFailed(err)
-		}
-		if wrong = l.scan.Feed(buf[:n]); wrong != nil {
-			return wrong, nil
+			return x.uploadFailed(err), nil
 		}
 		if _, err := file.Write(buf[:n]); err != nil {
-			return nil, x.spoolFailed(err)
+			return x.spoolFailed(err), nil
 		}
 		if size += int64(n); err == io.EOF {
 			break
 		}
 	}
 	if wrong = l.scan.End(); wrong != nil {
-		return wrong, nil
+		return nil, wrong
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return nil, x.spoolFailed(err)
+		return x.spoolFailed(err), nil
 	}
 	l.src, l.length = spooled{file}, size
 	return nil, nil

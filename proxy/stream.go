@@ -106,6 +106,8 @@ func (l *largeBody) cutUp(dst [][]byte, piece []byte) [][]byte {
 	off := l.off
 	l.off += len(piece)
 	switch {
+	case len(piece) == 0:
+		return dst
 	case !l.pin || l.done:
 		return append(dst, piece)
 	case !l.known:

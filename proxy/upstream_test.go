@@ -42,6 +42,15 @@ func listen(t *testing.T, serve func(net.Conn)) string {
 	return "http://" + ln.Addr().String()
 }
 
+// readHead reads the head of one request, nil if there is none.
+func readHead(conn net.Conn) *http.Request {
+	req, err := http.ReadRequest(bufio.NewReader(conn))
+	if err != nil {
+		return nil
+	}
+	return req
+}
+
 // readRequest reads one whole request, nil if it is none.
 func readRequest(conn net.Conn) *http.Request {
 	req, err := http.ReadRequest(bufio.NewReader(conn))
