@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"strconv"
@@ -14,8 +13,6 @@ import (
 
 	"github.com/sidekey/sidekey/sandbox"
 )
-
-var noLog = log.New(io.Discard, "", 0)
 
 func itoa(n int) string { return strconv.Itoa(n) }
 

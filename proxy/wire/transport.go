@@ -59,21 +59,6 @@ type Request struct {
 	upgrade  bool      // a handshake, see Upgrade
 }
 
-// Stats are plain counters since the transport's start; Open and Idle are the
-// present values.
-type Stats struct {
-	Dials      int64 // connections opened
-	DialErrors int64
-	Reuses     int64 // requests sent on a connection that was idle before
-	Stale      int64 // idle connections found dead by the probe, or too old
-	Resent     int64 // requests sent again after not one byte was written
-	Truncated  int64 // reply bodies that were cut
-	Open, Idle int64
-	Warmed     int64 // connections opened ahead of need
-	WarmUsed   int64 // requests that found one
-	Tunnels    int64 // of the open ones
-}
-
 // Transport sends requests to one upstream. It is safe for concurrent use.
 type Transport struct {
 	cfg  Config
@@ -239,20 +224,3 @@ func (t *Transport) Retire() {
 
 // CloseIdle closes the idle connections, for example after a config change.
 func (t *Transport) CloseIdle() { t.idle.drain(false) }
-
-// Stats returns the counters.
-func (t *Transport) Stats() Stats {
-	return Stats{
-		Dials:      t.count.dials.Load(),
-		DialErrors: t.count.dialErrors.Load(),
-		Reuses:     t.count.reuses.Load(),
-		Stale:      t.count.stale.Load(),
-		Resent:     t.count.resent.Load(),
-		Truncated:  t.count.truncated.Load(),
-		Warmed:     t.count.warmed.Load(),
-		WarmUsed:   t.count.warmUsed.Load(),
-		Open:       t.count.open.Load(),
-		Idle:       int64(t.idle.len()),
-		Tunnels:    t.count.tunnels.Load(),
-	}
-}
