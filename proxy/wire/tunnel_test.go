@@ -3,6 +3,7 @@ package wire
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -303,6 +305,9 @@ func TestTunnelEndsWhenOneSideDoesNot(t *testing.T) {
 			if _, err := io.Copy(io.Discard, br); err != nil {
 				t.Errorf("the client's connection: got %v, want its end", err)
 			}
+			if n := g.Stats().Tunnels; !clientEnds && n != 1 {
+				t.Error("the upstream's end was not passed on by itself: the client cannot finish")
+			}
 			if end := <-g.ends; end.err != nil {
 				t.Errorf("got %v, want a proper end", end.err)
 			}
@@ -351,14 +356,54 @@ func TestHandshakeFailures(t *testing.T) {
 	})
 }
 
-// A tunnel that the server never gets to hand over ends with the client's
-// connection, once.
+// An upstream that takes no more may still have something to say: a close
+// frame, to a client that had not stopped sending.
+func TestTunnelBringsTheLastWordsOfADeafUpstream(t *testing.T) {
+	deaf := make(chan struct{})
+	u := newUpstream(t, false, switching(func(c net.Conn, _ *bufio.Reader) {
+		<-deaf
+		io.WriteString(c, "last words")
+	}))
+	g := newTunneller(t, u, false, func(cfg *Config, _ *ServerOptions) {
+		cfg.Dialer = func(context.Context, string, string) (net.Conn, error) {
+			c, err := net.Dial("tcp", u.addr)
+			return &deafConn{Conn: c, deaf: deaf}, err
+		}
+	})
+	conn, br := g.join(t)
+	io.WriteString(conn, "into the void")
+	if got, err := io.ReadAll(br); string(got) != "last words" || err != nil {
+		t.Errorf("got %q, %v, want the last words and a proper end", got, err)
+	}
+	conn.Close()
+	<-g.ends
+	g.closed(t)
+}
+
+// deafConn takes one write, the handshake.
+type deafConn struct {
+	net.Conn
+	shaken bool
+	deaf   chan struct{}
+}
+
+func (c *deafConn) Write(p []byte) (int, error) {
+	if c.shaken {
+		close(c.deaf)
+		return 0, syscall.EPIPE
+	}
+	c.shaken = true
+	return c.Conn.Write(p)
+}
+
+// A tunnel that the server never gets to hand over, because it cannot write an
+// earlier reply, ends with the client's connection, once.
 func TestTunnelEndsWithAClientThatIsGone(t *testing.T) {
 	u := newUpstream(t, false, switching(func(c net.Conn, br *bufio.Reader) { io.Copy(io.Discard, br) }))
 	g := newTunneller(t, u, false, nil)
 	g.spoil = func(ctx *fasthttp.RequestCtx) { ClientConn(ctx).Close() }
 	c := g.dial()
-	io.WriteString(c, shake)
+	io.WriteString(c, get+shake)
 	io.Copy(io.Discard, c)
 	if end := <-g.ends; !ClientLeft(end.err) {
 		t.Errorf("got %v, want the client's leaving", end.err)
