@@ -14,12 +14,7 @@ func (x *exchange) readBody() *refusal {
 	if n > x.snap.limits.Body {
 		return refused(codeBodyTooLarge)
 	}
-	want := x.snap.limits.ScanWindow
-	if x.form() && x.owned() {
-		// A form is no JSON: its reader needs all of it to tell whose call it is.
-		want = x.snap.limits.Body + 1
-	}
-	if r := x.fill(want, n); r != nil {
+	if r := x.fill(x.snap.limits.ScanWindow, n); r != nil {
 		return r
 	}
 	if !x.whole {
@@ -64,7 +59,7 @@ type window struct {
 var windows = sync.Pool{New: func() any { return new(window) }}
 
 // grow makes room: by doubling up to keepBody, so that whoever sends little
-// costs little, then with a window. Beyond that, for forms, by doubling again.
+// costs little, then with a window.
 func (x *exchange) grow(want int64) {
 	size := max(int64(2*cap(x.buf)), 4<<10)
 	if limit := x.snap.limits.ScanWindow; size > keepBody && want > keepBody && int64(cap(x.buf)) < limit {
@@ -78,7 +73,6 @@ func (x *exchange) grow(want int64) {
 	}
 	grown := make([]byte, len(x.buf), min(size, want))
 	copy(grown, x.buf)
-	x.giveBack()
 	x.buf = grown
 }
 

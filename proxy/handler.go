@@ -53,6 +53,7 @@ type Handler struct {
 	inFlight atomic.Int64
 
 	exchanges sync.Pool
+	forms     sync.Mutex    // held while a large form is read, see form.go
 	refusals  chan struct{} // bounds overflow
 }
 

@@ -92,6 +92,9 @@ func (x *exchange) owned() bool {
 // it if that does not suffice.
 func (x *exchange) detectLarge() *refusal {
 	l := x.large
+	if x.form() && x.owned() {
+		return x.examineForm()
+	}
 	if !l.watch {
 		x.model = modelNone
 		return nil

@@ -40,8 +40,10 @@ func (x *exchange) spool() (r *refusal, wrong error) {
 		for n < len(buf) && err == nil {
 			var k int
 			k, err = l.src.Read(buf[n:])
-			if wrong = l.scan.Feed(buf[n : n+k]); wrong != nil {
-				return nil, wrong
+			if l.watch {
+				if wrong = l.scan.Feed(buf[n : n+k]); wrong != nil {
+					return nil, wrong
+				}
 			}
 			n += k
 		}
@@ -55,8 +57,10 @@ func (x *exchange) spool() (r *refusal, wrong error) {
 			break
 		}
 	}
-	if wrong = l.scan.End(); wrong != nil {
-		return nil, wrong
+	if l.watch {
+		if wrong = l.scan.End(); wrong != nil {
+			return nil, wrong
+		}
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return x.spoolFailed(err), nil

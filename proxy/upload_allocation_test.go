@@ -64,6 +64,7 @@ func TestAllocLargeUploadsStayUnder100MB(t *testing.T) {
 
 	const text = 20 << 20
 	filler := `"messages":["` + strings.Repeat("x", text) + `"]`
+	form, formType := largeForm(t, text, "elevenlabs/scribe_v1")
 	for _, c := range []struct {
 		name, body string
 		chunked    bool
@@ -72,9 +73,14 @@ func TestAllocLargeUploadsStayUnder100MB(t *testing.T) {
 		{"owner's, streamed in chunks", `{` + modelMember + `,` + filler + `,"providerOptions":{"a":{}}}`, true},
 		{"the platform's, streamed", `{"model":"cohere/command-a","providerOptions":{},"models":[],` + filler + `}`, false},
 		{"owner's, spooled", `{` + filler + `,` + modelMember + `}`, false},
+		{"a form", form, false},
 	} {
 		began := time.Now()
-		uploadAtOnce(t, url, c.body, c.chunked, 50)
+		path, contentType := "/v1/chat/completions", "application/json"
+		if c.body == form {
+			path, contentType = "/v1/audio/transcriptions", formType
+		}
+		uploadAtOnce(t, url+path, contentType, c.body, c.chunked)
 		peak := peakResident(t, child.Process.Pid)
 		t.Logf("%s: %d MiB at most so far, %v", c.name, peak>>10, time.Since(began).Round(time.Millisecond))
 		if peak > residentLimit {
@@ -83,10 +89,11 @@ func TestAllocLargeUploadsStayUnder100MB(t *testing.T) {
 	}
 }
 
-// uploadAtOnce sends n bodies side by side, each in two halves with all of
+// uploadAtOnce sends fifty bodies side by side, each in two halves with all of
 // the others' first halves between them.
-func uploadAtOnce(t *testing.T, url, body string, chunked bool, n int) {
+func uploadAtOnce(t *testing.T, url, contentType, body string, chunked bool) {
 	t.Helper()
+	const n = 50
 	var halves, all sync.WaitGroup
 	halves.Add(n)
 	for range n {
@@ -101,7 +108,7 @@ func uploadAtOnce(t *testing.T, url, body string, chunked bool, n int) {
 				return 0, io.EOF
 			})
 			half := len(body) / 2
-			req, err := http.NewRequest("POST", url+"/v1/chat/completions", io.MultiReader(strings.NewReader(body[:half]), pause, strings.NewReader(body[half:])))
+			req, err := http.NewRequest("POST", url, io.MultiReader(strings.NewReader(body[:half]), pause, strings.NewReader(body[half:])))
 			if err != nil {
 				t.Error(err)
 				return
@@ -110,6 +117,7 @@ func uploadAtOnce(t *testing.T, url, body string, chunked bool, n int) {
 				req.ContentLength = int64(len(body))
 			}
 			req.Header.Set("Connection", "close")
+			req.Header.Set("Content-Type", contentType)
 			resp, err := (&http.Client{Timeout: 60 * time.Second}).Do(req)
 			if err != nil {
 				t.Error(err)
