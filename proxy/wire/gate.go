@@ -196,7 +196,7 @@ func (g *gate) headEnd() bool {
 		g.state, g.chunks = gateChunks, chunkDecoder{}
 	case g.sized && g.length > 0:
 		g.state, g.left = gateFixed, g.length
-	case g.socket && !g.sized:
+	case g.socket:
 		g.state = gateOpen
 	default:
 		g.begin()

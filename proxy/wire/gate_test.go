@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bufio"
+	"io"
 	"strings"
 	"testing"
 
@@ -49,6 +50,62 @@ func TestGateFollowsFramingInPieces(t *testing.T) {
 		if n, g := passGate(stream, step+1); n != len(stream) || g.heads != 5 || g.state != gateHead {
 			t.Fatalf("in pieces of %d: %d of %d bytes passed, %d heads, state %d; want all, 5 heads", step+1, n, len(stream), g.heads, g.state)
 		}
+	}
+}
+
+// Two framings are refused by the gate itself, not only by CheckHead behind it:
+// it decides by them what the next bytes are.
+func TestGateRefusesTwoFramings(t *testing.T) {
+	const length, coding = "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"
+	for _, lines := range []string{length + coding, coding + length, length + length, coding + coding} {
+		in := []byte("POST / HTTP/1.1\r\nHost: x\r\n" + lines + crlf)
+		if _, g := passGate(in, len(in)); g.state != gateBroken || g.heads != 0 {
+			t.Errorf("%q: state %d after %d heads, want it refused", lines, g.state, g.heads)
+		}
+	}
+}
+
+// A parser that reads a request where the gate saw none begin serves nothing.
+func TestRequestThatTheGateHasNotSeenIsRefused(t *testing.T) {
+	served := 0
+	ln, err := Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := NewServer(func(ctx *fasthttp.RequestCtx) {
+		served++
+		ClientConn(ctx).gate.heads = 0 // as if the parser were ahead
+	}, ServerOptions{})
+	go srv.Serve(WrapListener(ln))
+	defer ln.Close()
+	c := dialClient(t, ln.Addr().String())
+	c.send(t, get)
+	if got, closes := c.statusOfReply(); got != 200 || closes {
+		t.Fatalf("got %d, close %v; want 200", got, closes)
+	}
+	c.send(t, get)
+	if got, closes := c.statusOfReply(); got != 400 || !closes || served != 1 {
+		t.Errorf("got %d, close %v, %d served; want 400, a close, and 1", got, closes, served)
+	}
+}
+
+// The reason arrives although the client is still sending: closing with bytes
+// unread would be a reset, which destroys it.
+func TestReasonReachesAClientThatStillSends(t *testing.T) {
+	w := new(wiretap)
+	u := newUpstream(t, false, w.serve)
+	g := newGateway(t, Config{Address: u.addr})
+	for range 5 {
+		c := dialClient(t, g.addr)
+		// All of it is sent before a byte of the reply is read.
+		c.send(t, "GET / HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("a", 8<<20))
+		if got, closes := c.statusOfReply(); got != 431 || !closes {
+			t.Errorf("got %d, close %v; want 431", got, closes)
+		}
+		if _, err := io.Copy(io.Discard, c.br); err != nil {
+			t.Errorf("after the reply: got %v, want a plain end", err)
+		}
+		c.Close()
 	}
 }
 
