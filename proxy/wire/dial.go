@@ -90,7 +90,7 @@ func (t *Transport) dialFor(life context.Context) (*upConn, error) {
 		t.count.dialErrors.Add(1)
 		return nil, orLimit(ctx, err, errDialLimit)
 	}
-	c := &upConn{t: t, expires: time.Now().Add(t.age())}
+	c := &upConn{t: t, expires: time.Now().Add(t.age()), idleLimit: t.cfg.MaxIdle}
 	c.sock.reset(nc)
 	c.nc = &c.sock
 	if t.cfg.TLS == nil {

@@ -9,7 +9,7 @@ import (
 // has ended it, a byte that it is out of step. Over TLS bytes may also be
 // messages of TLS itself.
 func (c *upConn) usable(now time.Time) bool {
-	if !now.Before(c.expires) || now.Sub(c.idleSince) >= c.t.cfg.MaxIdle {
+	if !now.Before(c.expires) || now.Sub(c.idleSince) >= c.idleLimit {
 		return false
 	}
 	switch c.sock.peek() {

@@ -79,6 +79,7 @@ func (c *upConn) accept(rep *Reply, h *replyHead, whole bool) {
 	rep.Status = h.status
 	rep.Header = ReplyHeader{raw: h.lines, reason: h.reason}
 	rep.Length = h.length
+	c.idleLimit = idleLimit(rep.Header.Peek("Keep-Alive"), c.t.cfg.MaxIdle)
 	c.reusable = whole && h.keepAlive
 	switch h.framing {
 	case noBody:

@@ -19,9 +19,10 @@ type upConn struct {
 
 	expires   time.Time // not used for a new request after that
 	idleSince time.Time
-	served    bool // was idle before: after a request, or opened ahead of need
-	ahead     bool // opened ahead of need and not used yet, see warm.go
-	reusable  bool // the request was written whole and the reply allows reuse
+	idleLimit time.Duration // not used if it was idle for longer
+	served    bool          // was idle before: after a request, or opened ahead of need
+	ahead     bool          // opened ahead of need and not used yet, see warm.go
+	reusable  bool          // the request was written whole and the reply allows reuse
 
 	out    []byte // framing lines, and small messages in one piece
 	pieces [][]byte
