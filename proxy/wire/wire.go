@@ -19,6 +19,9 @@
 //
 // What holds whatever the two sides do:
 //
+//   - No byte of a client counts that a second parser could take differently:
+//     the gate follows line ends and framing as they come, CheckHead judges
+//     the head, and what goes upstream is written anew in one reading.
 //   - A request is written a second time only if not one byte of the first
 //     attempt was written (Error.Written says so for every failure).
 //   - A body that was cut, in either direction, is never passed on as complete:
