@@ -168,7 +168,7 @@ func TestWarmingEndsWithTheTransport(t *testing.T) {
 		"Close":  func(tr *Transport) { tr.Close() },
 		"Retire": (*Transport).Retire,
 	} {
-		began, ended := make(chan bool), make(chan error)
+		began, ended := make(chan bool), make(chan error, 1)
 		tr := mustTransport(t, Config{Address: "gateway.test:80", Dial: time.Hour, Dialer: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			close(began)
 			<-ctx.Done()
@@ -178,8 +178,13 @@ func TestWarmingEndsWithTheTransport(t *testing.T) {
 		tr.KeepWarm(1)
 		<-began
 		end(tr)
-		if err := <-ended; !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: the dial ended with %v, want canceled", name, err)
+		select {
+		case err := <-ended:
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: the dial ended with %v, want canceled", name, err)
+			}
+		case <-time.After(patience):
+			t.Fatalf("%s: the dial goes on", name)
 		}
 		tr.KeepWarm(2) // too late
 		eventually(t, "the warming has ended", func() bool { return tr.Stats().Open == 0 })
