@@ -63,7 +63,7 @@ func (c *soakClient) request() {
 	if !c.dial() {
 		return
 	}
-	c.conn.SetDeadline(time.Now().Add(time.Minute))
+	c.conn.SetDeadline(time.Now().Add(5 * time.Minute))
 	tenant := c.s.tenants[c.r.IntN(len(c.s.tenants))]
 	slug := soakSlugs[c.r.IntN(len(soakSlugs))]
 	if c.r.IntN(2) == 0 {

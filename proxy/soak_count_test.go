@@ -57,6 +57,9 @@ func (c *soakCounts) Write(line []byte) (int, error) {
 		return len(line), nil
 	}
 	c.add("access lines")
+	if bytes.Contains(line, []byte(codeUnreachable)) || bytes.Contains(line, []byte(codeRequestTimeout)) {
+		c.problem("logged: %.400s", line)
+	}
 	for _, p := range []phase{duringUpload, duringWait, duringStreaming} {
 		if bytes.Contains(line, []byte(`"aborted":"`+string(p)+`"`)) {
 			c.add("logged as aborted: " + string(p))

@@ -98,6 +98,10 @@ func newSoak(t *testing.T) *soak {
 	if seed%2 == 0 {
 		s.cfg.Limits.HalfClose = HalfCloseWaits
 	}
+	// A machine that is busy with other things must not look like a fault.
+	for _, d := range []*time.Duration{&s.cfg.Timeouts.Dial, &s.cfg.Timeouts.Write, &s.cfg.Timeouts.ClientHeader, &s.cfg.Timeouts.ClientBody} {
+		*d = 2 * time.Minute
+	}
 	s.cfg.Timeouts.HeaderWait, s.cfg.Timeouts.Idle = s.patience(), s.patience()
 
 	var err error
