@@ -133,8 +133,10 @@ func (x *exchange) finish(n int64, err error) {
 	x.release()
 }
 
-// cutOff reports whether the gateway ended a body before its end.
+// cutOff reports whether the gateway ended a body before its end, or fell
+// silent in it.
 func cutOff(err error) bool {
 	var truncated *wire.TruncatedError
-	return errors.As(err, &truncated)
+	var silent *wire.TimeoutError
+	return errors.As(err, &truncated) || errors.As(err, &silent)
 }
