@@ -17,6 +17,8 @@
 //	err = transport.Do(&req, &rep, wire.ClientConn(ctx))
 //	wire.Relay(ctx, &rep, tap)
 //
+// and for a WebSocket CheckUpgrade, Transport.Upgrade and Tunnel.Join.
+//
 // What holds whatever the two sides do:
 //
 //   - No byte of a client counts that a second parser could take differently:
