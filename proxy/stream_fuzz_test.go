@@ -226,6 +226,8 @@ var streamBodies = []string{
 	`{"model":"cohere/command-a","providerOptions":{},"models":[],"m":"%","model":1}`, `{"model":"gpt-5.4-mini","m":"%","providerOptions":{"gateway":{"byok":{}}}}`,
 	`{"model":"gpt-5.4-mini","m":"%","providerOptions":{"gateway":{"zeroDataRetention":true}}}`, `{"model":"vmc/x","m":"%"}`, `{"model":7,"m":"%"}`,
 	`{"prompt":"%"}`, `{          }`, `{"prompt":"%","providerOptions":{"gateway":{"only":[]}},"x":"%"}`, `{"prompt":"%","mod\u0065l":"other"}`,
+	// Edited in front, or not at all, and no JSON only because the end is missing.
+	`{"providerOptions":{},"model":"gpt-5.4-mini","models":[],"m":"%"`, `{"model":"cohere/command-a","providerOptions":{},"models":[],"m":"%"`,
 	`{"prompt":"%","mod\u0065l":"openai/gpt-5.4-mini"}`, `[1,"%"]`, `"%"`, `not JSON % at all`, `{"model":"gpt-5.4-mini","m":"%"}x`,
 }
 
