@@ -7,7 +7,7 @@ type Stats struct {
 	DialErrors int64
 	Reuses     int64 // requests sent on a connection that was idle before
 	Stale      int64 // idle connections found dead by the probe, or too old
-	Resent     int64 // requests sent again after not one byte was written
+	Resent     int64 // requests sent again after not one byte was taken
 	Truncated  int64 // reply bodies that were cut
 	Open, Idle int64
 	Warmed     int64 // connections opened ahead of need

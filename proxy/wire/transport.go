@@ -22,7 +22,7 @@ type Config struct {
 	ServerName string
 
 	Dial       time.Duration // name look-up, connect and TLS handshake together; 5s
-	Write      time.Duration // without progress on the outgoing bytes; 30s
+	Write      time.Duration // without progress on the outgoing bytes; 30s, up to twice that after some
 	HeaderWait time.Duration // from the last byte sent to the whole reply head; 10m
 	Idle       time.Duration // between two reads of a reply body; 5m
 

@@ -25,7 +25,8 @@
 //     the gate follows line ends and framing as they come, CheckHead judges
 //     the head, and what goes upstream is written anew in one reading.
 //   - A request is written a second time only if not one byte of the first
-//     attempt was written (Error.Written says so for every failure).
+//     attempt was written, or the upstream's kernel proves that it took none
+//     (untouched_linux.go; Error.Written says so for every failure).
 //   - A body that was cut, in either direction, is never passed on as complete:
 //     the receiving side sees its connection break, never a terminal chunk.
 //   - A socket is used again only if the reply on it ended where its framing
