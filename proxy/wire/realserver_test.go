@@ -12,9 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 )
 
 // A realServer is a program that people run in production, as the upstream. It
@@ -52,24 +50,22 @@ func freePort(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// run starts a program in the foreground; it ends with the test.
+// run starts a program in the foreground. It ends with the test, also if the
+// test's process is killed: the shell in between waits for the end of its input.
 func run(t *testing.T, addr string, output io.Writer, path string, args ...string) {
 	t.Helper()
-	cmd := exec.Command(path, args...)
+	cmd := exec.Command("sh", append([]string{"-c", `"$@" & cat >/dev/null; kill $!; wait`, "sh", path}, args...)...)
 	cmd.Stdout, cmd.Stderr = output, output
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(patience):
-			_ = cmd.Process.Kill()
-			<-ended
-		}
+		input.Close()
+		_ = cmd.Wait()
 	})
 	eventually(t, path+" listens", func() bool {
 		c, err := net.Dial("tcp", addr)
