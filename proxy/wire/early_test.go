@@ -43,11 +43,13 @@ func TestEarlyRefusalReachesAClientThatTrickles(t *testing.T) {
 					if resp.StatusCode != 413 || string(body) != "too big" || err != nil {
 						t.Errorf("got %d %q %v, want 413 too big", resp.StatusCode, body, err)
 					}
-					if !resp.Close {
-						t.Error("the connection is not announced to close, but the rest of the upload is no request")
-					}
-					if _, err := c.br.ReadByte(); err != io.EOF {
-						t.Errorf("after the reply: got %v, want the end", err)
+					// Whether the refusal met the upload in a Read or in a Write is
+					// chance. In a Write the client's connection is still in step,
+					// and the server reads the rest of the upload away.
+					if resp.Close {
+						if _, err := c.br.ReadByte(); err != io.EOF {
+							t.Errorf("after the reply: got %v, want the end", err)
+						}
 					}
 					c.Close()
 					eventually(t, "upstream connection closed", func() bool { s := g.t.Stats(); return s.Open == 0 && s.Idle == 0 })
