@@ -91,18 +91,26 @@ func validHost(host string) bool {
 	return true
 }
 
-// requestHop reports the names that concern this connection only (RFC 9110
-// section 7.6.1) or that the transport writes itself.
+// requestHop is hopByHop, with what the transport writes or answers itself.
 func requestHop(name []byte) bool {
 	switch name[0] | 0x20 {
-	case 'c':
-		return fold(name, "connection") || fold(name, "content-length")
 	case 'e':
 		// We have answered or ignored the expectation ourselves.
 		return fold(name, "expect")
 	case 'h':
 		// HTTP2-Settings is meaningful only with the Upgrade that is removed.
 		return fold(name, "host") || fold(name, "http2-settings")
+	}
+	return hopByHop(name)
+}
+
+// hopByHop reports the names that concern one connection only (RFC 9110 section
+// 7.6.1), and Content-Length, which goes with the framing. Trailer goes with
+// the trailers.
+func hopByHop(name []byte) bool {
+	switch name[0] | 0x20 {
+	case 'c':
+		return fold(name, "connection") || fold(name, "content-length")
 	case 'k':
 		return fold(name, "keep-alive")
 	case 'p':

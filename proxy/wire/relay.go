@@ -159,26 +159,8 @@ func appendReplyHead(dst []byte, rep *Reply) []byte {
 		dst = strconv.AppendInt(dst, rep.Length, 10)
 		dst = append(dst, crlf...)
 	}
-	dst = appendLines(dst, rep.Header.raw, replyHop, nil)
+	dst = appendLines(dst, rep.Header.raw, hopByHop, nil)
 	return append(dst, crlf...)
-}
-
-// replyHop reports the names that concern the upstream's connection only
-// (RFC 9110 section 7.6.1). Trailer goes with the trailers.
-func replyHop(name []byte) bool {
-	switch name[0] | 0x20 {
-	case 'c':
-		return fold(name, "connection") || fold(name, "content-length")
-	case 'k':
-		return fold(name, "keep-alive")
-	case 'p':
-		return fold(name, "proxy-connection") || fold(name, "proxy-authenticate") || fold(name, "proxy-authorization")
-	case 't':
-		return fold(name, "te") || fold(name, "trailer") || fold(name, "transfer-encoding")
-	case 'u':
-		return fold(name, "upgrade")
-	}
-	return false
 }
 
 // relayUntilClose answers an HTTP/1.0 client with a body of unknown length,
