@@ -113,10 +113,6 @@ func (c *Conn) CutBody() bool {
 	return c.ended && (c.gate.state == gateFixed || c.gate.state == gateChunks)
 }
 
-// Gone reports, without waiting and without taking a byte, whether the client
-// has closed its connection or its sending half. Some 200 ns.
-func (c *Conn) Gone() bool { return c.sock.peek() == ended }
-
 // Left reports whether it is known by now that the client reads no reply any
 // more: the connection broke, or its input ended and a client that closes its
 // half is not waited for (Listener.AllowHalfClose). It makes no system call.

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"iter"
 	"time"
 )
@@ -75,9 +74,3 @@ func (h *ReplyHeader) ContentType() []byte { return h.Peek("Content-Type") }
 
 // ContentEncoding returns the Content-Encoding value.
 func (h *ReplyHeader) ContentEncoding() []byte { return h.Peek("Content-Encoding") }
-
-// EventStream reports whether the reply is server-sent events.
-func (h *ReplyHeader) EventStream() bool {
-	media, _, _ := bytes.Cut(h.ContentType(), []byte(";"))
-	return fold(trimOWS(media), "text/event-stream")
-}
