@@ -27,7 +27,7 @@ func newVercel(c *GatewayConfig) *vercel {
 
 // carries: the key needs a JSON body whose providerOptions the gateway reads.
 func (v *vercel) carries(r *request, _ []provider.Slug) bool {
-	return r.surface.CarriesOwnerKey() && r.place != detect.InMultipart
+	return (&detect.Target{Surface: r.surface, Place: r.place}).CarriesOwnerKey()
 }
 
 // forwards: every credential of the caller's is one for the gateway; on owner

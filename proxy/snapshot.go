@@ -107,19 +107,24 @@ func (s *snapshot) exposes(surface detect.Surface, path []byte) bool {
 		return false
 	}
 	folded := bytes.ToLower(bytes.TrimRight(path, "/"))
-	for _, method := range [...]string{"GET", "POST"} {
-		if !detect.Route([]byte(method), folded).Exposed() && detect.Route([]byte(method), folded) != detect.Other {
-			return false
-		}
+	get, post := detect.Route([]byte("GET"), folded), detect.Route([]byte("POST"), folded)
+	if closed(get) || closed(post) {
+		return false
 	}
-	return bytes.Equal(folded, path) || detect.Route([]byte("POST"), folded) == detect.Other
+	return bytes.Equal(folded, path) || post == detect.Other
 }
 
+// closed reports a known surface that chatbots may not call unasked.
+func closed(s detect.Surface) bool { return s != detect.Other && !s.Exposed() }
+
 // sameUpstream reports whether two configurations lead to the same place in
-// the same way, so that connections may be kept over a reload.
+// the same way, so that connections may be kept over a reload. It compares what
+// newTransport uses.
 func sameUpstream(a, b *Config) bool {
+	s, t := &a.Timeouts, &b.Timeouts
 	return a.Gateway.URL == b.Gateway.URL && slices.Equal(a.Gateway.RootCAs, b.Gateway.RootCAs) &&
-		a.Timeouts == b.Timeouts && a.Limits.Connections == b.Limits.Connections
+		s.Dial == t.Dial && s.Write == t.Write && s.HeaderWait == t.HeaderWait && s.Idle == t.Idle &&
+		a.Limits.Connections == b.Limits.Connections
 }
 
 func newTransport(c *Config) (*wire.Transport, error) {
