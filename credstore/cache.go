@@ -74,8 +74,7 @@ func newOpener(b Backend, cfg CacheConfig, life *lifetime, count *counters) *ope
 	return &opener{
 		cipher: b.Cipher, table: b.Table,
 		recheck: cfg.Recheck, stale: cfg.StaleLimit, timeout: cfg.LoadTimeout,
-		slots: make(chan struct{}, maxDecrypts),
-		life:  life, count: count, onError: cfg.OnError,
+		life: life, count: count, onError: cfg.OnError,
 	}
 }
 
@@ -189,7 +188,7 @@ func (c *Cache) load(chatbot string, prev *entry) *entry {
 	c.count.loads.Add(1)
 	began := time.Now()
 	var keyring *Keyring
-	rec, err := c.backend.Store.Load(ctx, chatbot)
+	rec, err := c.backend.Store.Load(ctx, chatbot, c.freshness(prev))
 	if err == nil {
 		keyring, err = newKeyring(chatbot, rec, prev.ring(), c.opener)
 	}
@@ -206,6 +205,17 @@ func (c *Cache) load(chatbot string, prev *entry) *entry {
 	}
 	c.failed(chatbot, err)
 	return prev.after(chatbot, err, time.Now(), c.cfg.LoadTimeout)
+}
+
+// freshness is how new an answer must be. After an invalidation, which leaves
+// no entry behind, an answer from before it would break Invalidate's promise.
+// A refresh can be recent: an answer older than what is known is recognised by
+// its version. With a short TTL the replicas' lag would use most of it up.
+func (c *Cache) freshness(prev *entry) Freshness {
+	if prev.ring() == nil || prev.keyring.unknown() || c.cfg.TTL < time.Minute {
+		return Latest
+	}
+	return Recent
 }
 
 // failed counts and tells.

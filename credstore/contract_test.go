@@ -32,7 +32,7 @@ func TestStoreReturnsWhatWasPut(t *testing.T) {
 		if err := errors.Join(b.Store.PutSettings(ctx, "bot", &settings, 0), b.Store.PutKey(ctx, "bot", &key, 0)); err != nil {
 			t.Fatal(err)
 		}
-		rec, err := b.Store.Load(ctx, "bot")
+		rec, err := b.Store.Load(ctx, "bot", Latest)
 		if err != nil || rec.Chatbot != "bot" || rec.Settings == nil || len(rec.Keys) != 1 {
 			t.Fatalf("loaded %+v, %v", rec, err)
 		}
@@ -47,7 +47,7 @@ func TestStoreReturnsWhatWasPut(t *testing.T) {
 
 func TestStoreHasNothingForAnUnknownChatbot(t *testing.T) {
 	backends(t, func(t *testing.T, b Backend) {
-		rec, err := b.Store.Load(t.Context(), "nobody")
+		rec, err := b.Store.Load(t.Context(), "nobody", Latest)
 		if err != nil || rec.Chatbot != "nobody" || rec.Settings != nil || len(rec.Keys) != 0 {
 			t.Errorf("got %+v, %v", rec, err)
 		}
@@ -71,7 +71,7 @@ func TestStoreWritesOnlyOnTheExpectedVersion(t *testing.T) {
 				}
 			}
 		}
-		rec, err := b.Store.Load(ctx, "bot")
+		rec, err := b.Store.Load(ctx, "bot", Latest)
 		if err != nil || rec.Settings.Version != 6 || rec.Keys[0].Version != 6 {
 			t.Errorf("a lost write left a trace: %+v, %v", rec, err)
 		}

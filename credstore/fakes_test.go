@@ -37,7 +37,7 @@ func (m *memStore) breaks(err error) {
 	m.faults(func(context.Context, string) error { return err }, nil)
 }
 
-func (m *memStore) Load(ctx context.Context, chatbot string) (*Record, error) {
+func (m *memStore) Load(ctx context.Context, chatbot string, _ Freshness) (*Record, error) {
 	m.loads.Add(1)
 	m.mu.Lock()
 	before, after := m.before, m.after

@@ -195,8 +195,8 @@ type copyStore struct {
 	checked time.Time
 }
 
-func (c copyStore) Load(ctx context.Context, chatbot string) (*Record, error) {
-	rec, err := c.memStore.Load(ctx, chatbot)
+func (c copyStore) Load(ctx context.Context, chatbot string, how Freshness) (*Record, error) {
+	rec, err := c.memStore.Load(ctx, chatbot, how)
 	if rec != nil {
 		rec.Confirmed = c.checked
 	}
@@ -207,7 +207,7 @@ func TestKeyringWithoutACache(t *testing.T) {
 	r := newRig(t, CacheConfig{})
 	defer r.cache.Close()
 	r.set("bot", "k")
-	rec, err := r.store.Load(t.Context(), "bot")
+	rec, err := r.store.Load(t.Context(), "bot", Latest)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,8 +94,9 @@ func OpenLocal(cfg LocalConfig) (*Local, error) {
 // Backend returns the store and its cipher, for NewCache and NewOwner.
 func (l *Local) Backend() Backend { return Backend{Store: l, Cipher: l.cipher, Table: localTable} }
 
-// Load implements Loader, from memory.
-func (l *Local) Load(ctx context.Context, chatbot string) (*Record, error) {
+// Load implements Loader, from memory, however fresh it must be: another
+// process's write is seen within Poll.
+func (l *Local) Load(ctx context.Context, chatbot string, _ Freshness) (*Record, error) {
 	v := l.view.Load()
 	rec := v.file.record(chatbot)
 	rec.Confirmed = v.confirmed

@@ -290,7 +290,7 @@ func TestBrokenFileKeepsTheOldSetAndSaysSoUntilItIsMended(t *testing.T) {
 					t.Fatalf("state %v, told %v; want one error that names the file", l.Err(), told)
 				}
 				holds(t, l, "bot", "k")
-				if rec, _ := l.Load(t.Context(), "bot"); rec.Confirmed.After(before.Add(time.Second)) {
+				if rec, _ := l.Load(t.Context(), "bot", Latest); rec.Confirmed.After(before.Add(time.Second)) {
 					t.Error("the old set counts as confirmed")
 				}
 				_, err = NewOwner(l.Backend()).Set(t.Context(), "bot", provider.Groq, NewSecret([]byte("gsk_CANARY_0123456789")), SetOptions{})
@@ -306,7 +306,7 @@ func TestBrokenFileKeepsTheOldSetAndSaysSoUntilItIsMended(t *testing.T) {
 				if l.Err() != nil || len(told) != 2 || told[1] != nil {
 					t.Errorf("after mending: state %v, told %d times", l.Err(), len(told))
 				}
-				if rec, _ := l.Load(t.Context(), "bot"); time.Since(rec.Confirmed) > time.Second {
+				if rec, _ := l.Load(t.Context(), "bot", Latest); time.Since(rec.Confirmed) > time.Second {
 					t.Error("the mended file is not confirmed")
 				}
 			})
@@ -323,7 +323,7 @@ func TestLocalStoreConfirmsItselfEverySecond(t *testing.T) {
 		for range 100 {
 			time.Sleep(1100 * time.Millisecond)
 			synctest.Wait()
-			if rec, err := l.Load(t.Context(), "bot"); err != nil || time.Since(rec.Confirmed) > time.Second {
+			if rec, err := l.Load(t.Context(), "bot", Latest); err != nil || time.Since(rec.Confirmed) > time.Second {
 				t.Fatalf("confirmed %v ago (error %v), want 1s at most", time.Since(rec.Confirmed), err)
 			}
 		}

@@ -149,7 +149,7 @@ func (o *Owner) change(ctx context.Context, chatbot, account string, do func(*Re
 
 // load loads a record of which the account may see what is in it.
 func (o *Owner) load(ctx context.Context, chatbot, account string) (*Record, error) {
-	rec, err := o.b.Store.Load(ctx, chatbot)
+	rec, err := o.b.Store.Load(ctx, chatbot, Latest)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func (o *Owner) ListAccount(ctx context.Context, account string) ([]ChatbotInfo,
 	var infos []ChatbotInfo
 	for _, id := range ids {
 		// The index may lag behind the record, so the record decides.
-		rec, err := o.b.Store.Load(ctx, id)
+		rec, err := o.b.Store.Load(ctx, id, Latest)
 		if err != nil {
 			return nil, err
 		}

@@ -61,7 +61,7 @@ func play(role, dir string) error {
 			if err := raise(l, "shared"); err != nil {
 				return err
 			}
-			rec, _ := l.Load(context.Background(), "shared")
+			rec, _ := l.Load(context.Background(), "shared", Latest)
 			fmt.Println(rec.Settings.Version)
 		}
 	case "reader":
@@ -74,7 +74,7 @@ func play(role, dir string) error {
 // version into another field as well, so that a mixture can be told.
 func raise(l *Local, chatbot string) error {
 	for {
-		rec, err := l.Load(context.Background(), chatbot)
+		rec, err := l.Load(context.Background(), chatbot, Latest)
 		if err != nil {
 			return err
 		}
@@ -97,7 +97,7 @@ func twin(version int64) string { return strings.Repeat(strconv.FormatInt(versio
 
 // whole checks that what was loaded is one state, and returns its version.
 func whole(l *Local, chatbot string) (int64, error) {
-	rec, err := l.Load(context.Background(), chatbot)
+	rec, err := l.Load(context.Background(), chatbot, Latest)
 	if err != nil || rec.Settings == nil {
 		return 0, err
 	}
@@ -111,7 +111,7 @@ func whole(l *Local, chatbot string) (int64, error) {
 func watchStore(l *Local) error {
 	var rev, version, reads int64
 	for {
-		rec, err := l.Load(context.Background(), "done")
+		rec, err := l.Load(context.Background(), "done", Latest)
 		if err != nil {
 			return err
 		}

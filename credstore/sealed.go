@@ -9,10 +9,6 @@ import (
 	"time"
 )
 
-// maxDecrypts is how many decryptions run at a time in one process. A cold
-// fleet would otherwise throttle itself at KMS; see the arithmetic in deploy.
-const maxDecrypts = 8
-
 // An opener opens ciphertexts on behalf of all keyrings of a Cache.
 type opener struct {
 	cipher  Cipher
@@ -20,7 +16,6 @@ type opener struct {
 	recheck time.Duration // how long an opened secret may be used
 	stale   time.Duration // how much longer while the cipher is unreachable
 	timeout time.Duration // for one decryption
-	slots   chan struct{} // cap: decryptions at a time
 	life    *lifetime
 	count   *counters
 	onError func(chatbot string, err error)
@@ -175,15 +170,10 @@ func (s *sealed) note(o *opened, now time.Time) {
 func (o *opener) decrypt(chatbot, item string, ciphertext []byte) (Secret, error) {
 	ctx, cancel := context.WithTimeout(o.life.ctx, o.timeout)
 	defer cancel()
-	select {
-	case o.slots <- struct{}{}:
-		defer func() { <-o.slots }()
-	case <-ctx.Done():
-		return Secret{}, fmt.Errorf("%w: no turn within %v, %d decryptions at a time", ErrUnreachable, o.timeout, cap(o.slots))
-	}
 	o.count.decrypts.Add(1)
 	plain, err := o.cipher.Decrypt(ctx, ciphertext, sealContext(o.table, chatbot, item))
 	if err == nil {
+		defer clear(plain) // the Secret has its own copy
 		return NewSecret(plain), nil
 	}
 	if isOutage(err) {

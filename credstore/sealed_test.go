@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -163,27 +162,6 @@ func TestSlowCipherIsCutOffByItsDeadline(t *testing.T) {
 		_, err := r.ring("bot").Secret(t.Context(), provider.OpenAI)
 		if waited := time.Since(before); waited != 2500*time.Millisecond || !errors.Is(err, ErrUnavailable) {
 			t.Errorf("after %v: %v; want ErrUnavailable after 2.5s", waited, err)
-		}
-	})
-}
-
-func TestOnlySoManyDecryptionsAtATime(t *testing.T) {
-	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
-		r.cipher.gate(func(ctx context.Context) error { return slowly(100*time.Millisecond)(ctx, "") })
-		for i := range 40 {
-			r.set(fmt.Sprintf("bot-%d", i), "k")
-		}
-		var all sync.WaitGroup
-		for i := range 40 {
-			all.Go(func() {
-				if err := r.check(fmt.Sprintf("bot-%d", i), "k"); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		all.Wait()
-		if got := r.cipher.most.Load(); got != maxDecrypts {
-			t.Errorf("%d decryptions at a time, want %d", got, maxDecrypts)
 		}
 	})
 }

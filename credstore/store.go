@@ -8,8 +8,19 @@ type Loader interface {
 	// of which nothing is stored has a Record with nil Settings and no Keys.
 	// Errors are of two kinds, see ErrUnreachable. Load must return soon after
 	// ctx ends. The caller does not change the Record.
-	Load(ctx context.Context, chatbot string) (*Record, error)
+	Load(ctx context.Context, chatbot string, how Freshness) (*Record, error)
 }
+
+// Freshness says how new an answer must be.
+type Freshness uint8
+
+const (
+	// Latest: every write is in it that was acknowledged before the call.
+	Latest Freshness = iota
+	// Recent: it may be as old as its Record.Confirmed says. Where a store has
+	// replicas, that is cheaper.
+	Recent
+)
 
 // A Store keeps records. It is safe for concurrent use, also by several
 // processes. The contract test in contract_test.go runs over every Store.

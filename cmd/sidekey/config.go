@@ -95,6 +95,14 @@ type BYOI struct {
 type Store struct {
 	Kind  string     `mapstructure:"kind"`
 	Local StoreLocal `mapstructure:"local"`
+	AWS   StoreAWS   `mapstructure:"aws"`
+}
+
+// StoreAWS is a DynamoDB table with a KMS key.
+type StoreAWS struct {
+	Table  string `mapstructure:"table"`
+	KMSKey string `mapstructure:"kms_key"`
+	Region string `mapstructure:"region"`
 }
 
 // StoreLocal is the embedded store.
@@ -158,7 +166,7 @@ func DefaultConfig() Config {
 		Identity: Identity{Mode: "fixed", Chatbot: "demo", Header: IdentityHeader{Name: "x-chatbot-id"}},
 		Gateway:  Gateway{URL: "https://ai-gateway.vercel.sh", Dialect: "vercel", Warm: 2},
 		BYOK:     BYOK{Route: "gateway", Guard: "strict", GuardCooldown: 15 * time.Minute},
-		Store:    Store{Kind: "local", Local: StoreLocal{Dir: "./sidekey-data"}},
+		Store:    Store{Kind: "local", Local: StoreLocal{Dir: "./sidekey-data"}, AWS: StoreAWS{Table: "sidekey", KMSKey: "alias/sidekey"}},
 		Cache: Cache{
 			TTL: 5 * time.Minute, StaleLimit: time.Hour, Recheck: time.Hour, MaxChatbots: 10_000,
 		},

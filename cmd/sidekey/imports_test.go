@@ -21,7 +21,14 @@ var arrows = map[string][]string{
 	"console":    {"credstore", "provider"},
 	"sandbox":    {},
 	"bench":      {},
+
+	// For tests only: testOnly.
+	"sandbox/npmtest": {},
+	"sandbox/awstest": {"sandbox", "sandbox/npmtest"},
 }
+
+// testOnly are packages that nothing but tests, and each other, may import.
+var testOnly = []string{"sandbox/npmtest", "sandbox/awstest"}
 
 // TestImportsRunAlongTheArrows asks the Go tool. Tests may import more, but
 // nothing may import a command.
@@ -45,6 +52,11 @@ func TestImportsRunAlongTheArrows(t *testing.T) {
 			t.Fatal(err)
 		}
 		room := strings.TrimPrefix(pkg.ImportPath, module)
+		for _, imported := range pkg.Imports {
+			if to, ours := strings.CutPrefix(imported, module); ours && slices.Contains(testOnly, to) && !slices.Contains(testOnly, room) {
+				t.Errorf("%s imports %s, which is for tests", room, to)
+			}
+		}
 		if room == "cmd/sidekey" {
 			seen++
 			continue

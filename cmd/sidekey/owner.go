@@ -88,12 +88,12 @@ func (o *ownerCall) with(ctx context.Context, create bool, fn func(context.Conte
 	}
 	ctx, stop := o.app.interruptible(ctx)
 	defer stop()
-	store, err := openStore(ld, create, nil)
+	store, err := ld.open(ctx, ld.Config.Store.Kind, create, nil)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	return o.explain(fn(ctx, credstore.NewOwner(store.Backend())))
+	return o.explain(fn(ctx, credstore.NewOwner(store.Backend)))
 }
 
 // explain says what to do about the store's refusals.

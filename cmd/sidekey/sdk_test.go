@@ -149,8 +149,8 @@ var sdkCases = []struct {
 // SDK made of each reply; here the ledger and the observer at the gateway say
 // who paid and what was sent.
 func TestSDKClients(t *testing.T) {
-	node, npm := findNode(t)
-	scripts := sdkScripts(t, installSDKs(t, npm))
+	node := sdkSet().Node(t)
+	scripts := sdkScripts(t, sdkSet().Install(t))
 	w := newSDKWorld(t)
 	results := w.run(t, node, scripts)
 

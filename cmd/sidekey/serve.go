@@ -16,7 +16,6 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
-	"github.com/sidekey/sidekey/credstore"
 	"github.com/sidekey/sidekey/proxy"
 )
 
@@ -43,7 +42,7 @@ type sidecar struct {
 	logs  *Logs
 	log   zerolog.Logger
 
-	store    *credstore.Local
+	store    *openStore
 	source   *liveSource
 	handler  *proxy.Handler
 	listener net.Listener
@@ -64,7 +63,7 @@ func (a *app) serve(ctx context.Context) error {
 	if len(problems) > 0 {
 		return &ConfigError{problems}
 	}
-	s, err := a.wire(ld)
+	s, err := a.wire(ctx, ld)
 	if err != nil {
 		return err
 	}

@@ -5,11 +5,13 @@ import (
 	"net"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/sidekey/sidekey/credstore"
 	"github.com/sidekey/sidekey/provider"
 )
 
@@ -168,15 +170,24 @@ func (c *checker) hostGlob(at, host string) {
 }
 
 func (c *checker) store(cfg *Config) {
-	if cfg.Store.Kind == "aws" {
-		c.bad("store.kind", "the aws store is not part of this version", "write local")
-		return
-	}
-	c.word("store.kind", cfg.Store.Kind, "local")
+	c.word("store.kind", cfg.Store.Kind, storeLocal, storeAWS)
 	if cfg.Store.Local.Dir == "" {
 		c.bad("store.local.dir", "the local store needs a directory", "write for example ./sidekey-data")
 	}
+	a := &cfg.Store.AWS
+	if !credstore.ValidTable(a.Table) {
+		c.bad("store.aws.table", "this is not the name of a DynamoDB table", "write 3 to 255 of the characters A-Z a-z 0-9 _ . -")
+	}
+	if !credstore.ValidKMSKey(a.KMSKey) {
+		c.bad("store.aws.kms_key", "this names no KMS key", "write alias/NAME, the key's ARN or its id")
+	}
+	if a.Region != "" && !validRegion.MatchString(a.Region) {
+		c.bad("store.aws.region", quote(a.Region)+" is not a region", "write for example eu-central-1, or leave it out to take AWS_REGION")
+	}
 }
+
+// validRegion is the form of a region's name, of every partition of AWS.
+var validRegion = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
 
 // maxTTL is the promise made to owners: no key is used longer than this after
 // the store last confirmed it. A longer TTL would break the promise, a shorter

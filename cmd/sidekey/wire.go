@@ -16,7 +16,7 @@ import (
 
 // wire makes all parts and ties them together. On an error what was made is
 // closed again.
-func (a *app) wire(ld *loaded) (_ *sidecar, err error) {
+func (a *app) wire(ctx context.Context, ld *loaded) (_ *sidecar, err error) {
 	s := &sidecar{app: a, start: ld, logs: NewLogs(a.stderr, ld.Config.Log)}
 	s.log = s.logs.Logger
 	defer func() {
@@ -28,7 +28,7 @@ func (a *app) wire(ld *loaded) (_ *sidecar, err error) {
 	// mounted would otherwise look like a store in which nobody has keys, and
 	// the platform would pay for all.
 	_, named := ld.source["store.local.dir"]
-	if s.store, err = openStore(ld, !named, s.storeState); err != nil {
+	if s.store, err = ld.open(ctx, ld.Config.Store.Kind, !named, s.storeState); err != nil {
 		return nil, err
 	}
 	cache, err := s.newCache(&ld.Config.Cache)
@@ -54,13 +54,6 @@ func (a *app) wire(ld *loaded) (_ *sidecar, err error) {
 	l := a.loader()
 	s.reloader = newReloader(ld, l.loadAgain(ld), s.apply, s.log)
 	return s, nil
-}
-
-// openStore opens the store that the configuration names.
-func openStore(ld *loaded, create bool, told func(error)) (*credstore.Local, error) {
-	return credstore.OpenLocal(credstore.LocalConfig{
-		Dir: ld.Config.Store.Local.Dir, Keyset: ld.Secrets["store.local.keyset"], Create: create, OnError: told,
-	})
 }
 
 func (s *sidecar) undo() {
@@ -90,7 +83,7 @@ func (s *sidecar) storeState(err error) {
 }
 
 func (s *sidecar) newCache(c *Cache) (*credstore.Cache, error) {
-	return credstore.NewCache(s.store.Backend(), credstore.CacheConfig{
+	return credstore.NewCache(s.store.Backend, credstore.CacheConfig{
 		TTL: c.TTL, StaleLimit: c.StaleLimit, Recheck: c.Recheck, MaxChatbots: c.MaxChatbots,
 		OnError: func(chatbot string, err error) {
 			s.log.Warn().Str("chatbot", chatbot).Err(err).Msg("keys could not be loaded")
