@@ -30,6 +30,9 @@ type MigrateFailure struct {
 	Err     error
 }
 
+// Unwrap returns Err.
+func (f MigrateFailure) Unwrap() error { return f.Err }
+
 func (f MigrateFailure) Error() string {
 	if f.Item == "" {
 		return fmt.Sprintf("chatbot %s: %v", f.Chatbot, f.Err)
