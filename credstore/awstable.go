@@ -28,7 +28,7 @@ func (a *AWS) CreateTable(ctx context.Context) error {
 
 func (a *AWS) awaitTable(ctx context.Context) error {
 	w := dynamodb.NewTableExistsWaiter(a.db, func(o *dynamodb.TableExistsWaiterOptions) {
-		o.MinDelay, o.MaxDelay = 500*time.Millisecond, 5*time.Second // the SDK's own 20 s are for large tables
+		o.MinDelay, o.MaxDelay = 100*time.Millisecond, 5*time.Second // the SDK's own 20 s are for large tables
 	})
 	err := w.Wait(ctx, &dynamodb.DescribeTableInput{TableName: &a.cfg.Table}, patience)
 	return a.explain("dynamodb DescribeTable "+a.cfg.Table, err)

@@ -13,9 +13,9 @@ import (
 // A retention does what dynalite cannot: time to live and point-in-time
 // recovery of tables. It remembers the settings and deletes nothing.
 type retention struct {
-	mu     sync.Mutex
-	ttl    map[string]string // table -> attribute
-	pointy map[string]bool   // tables with point-in-time recovery
+	mu       sync.Mutex
+	ttl      map[string]string // table -> attribute
+	recovery map[string]bool   // tables with point-in-time recovery
 }
 
 func (*retention) knows(op string) bool {
@@ -37,51 +37,55 @@ func (r *retention) handler(c *Call, db http.Handler) http.Handler {
 			answer(w, http.StatusBadRequest, code, "Requested resource not found: Table: "+c.Table+" not found")
 			return
 		}
-		var in struct {
-			TimeToLiveSpecification struct {
-				AttributeName string
-				Enabled       bool
-			}
-			PointInTimeRecoverySpecification struct{ PointInTimeRecoveryEnabled bool }
-		}
+		var in settings
 		if err := json.Unmarshal(c.Body, &in); err != nil {
 			answer(w, http.StatusBadRequest, "SerializationException", err.Error())
 			return
 		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.ttl == nil {
-			r.ttl, r.pointy = map[string]string{}, map[string]bool{}
-		}
-		reply := map[string]any{}
-		switch strings.TrimPrefix(c.Op, "dynamodb:") {
-		case "UpdateTimeToLive":
-			if delete(r.ttl, c.Table); in.TimeToLiveSpecification.Enabled {
-				r.ttl[c.Table] = in.TimeToLiveSpecification.AttributeName
-			}
-			reply["TimeToLiveSpecification"] = in.TimeToLiveSpecification
-		case "DescribeTimeToLive":
-			status := map[string]any{"TimeToLiveStatus": "DISABLED"}
-			if attribute := r.ttl[c.Table]; attribute != "" {
-				status = map[string]any{"TimeToLiveStatus": "ENABLED", "AttributeName": attribute}
-			}
-			reply["TimeToLiveDescription"] = status
-		case "UpdateContinuousBackups":
-			r.pointy[c.Table] = in.PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled
-			fallthrough
-		default:
-			status := "DISABLED"
-			if r.pointy[c.Table] {
-				status = "ENABLED"
-			}
-			reply["ContinuousBackupsDescription"] = map[string]any{
-				"ContinuousBackupsStatus":        "ENABLED",
-				"PointInTimeRecoveryDescription": map[string]any{"PointInTimeRecoveryStatus": status},
-			}
-		}
 		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-		json.NewEncoder(w).Encode(reply)
+		json.NewEncoder(w).Encode(r.carryOut(strings.TrimPrefix(c.Op, "dynamodb:"), c.Table, &in))
 	})
+}
+
+// settings are what the two Update operations set.
+type settings struct {
+	TimeToLiveSpecification struct {
+		AttributeName string
+		Enabled       bool
+	}
+	PointInTimeRecoverySpecification struct{ PointInTimeRecoveryEnabled bool }
+}
+
+// carryOut does what is asked for and returns the reply.
+func (r *retention) carryOut(op, table string, in *settings) map[string]any {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ttl == nil {
+		r.ttl, r.recovery = map[string]string{}, map[string]bool{}
+	}
+	switch op {
+	case "UpdateTimeToLive":
+		if delete(r.ttl, table); in.TimeToLiveSpecification.Enabled {
+			r.ttl[table] = in.TimeToLiveSpecification.AttributeName
+		}
+		return map[string]any{"TimeToLiveSpecification": in.TimeToLiveSpecification}
+	case "DescribeTimeToLive":
+		status := map[string]string{"TimeToLiveStatus": "DISABLED"}
+		if attribute := r.ttl[table]; attribute != "" {
+			status = map[string]string{"TimeToLiveStatus": "ENABLED", "AttributeName": attribute}
+		}
+		return map[string]any{"TimeToLiveDescription": status}
+	case "UpdateContinuousBackups":
+		r.recovery[table] = in.PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled
+	}
+	status := "DISABLED"
+	if r.recovery[table] {
+		status = "ENABLED"
+	}
+	return map[string]any{"ContinuousBackupsDescription": map[string]any{
+		"ContinuousBackupsStatus":        "ENABLED",
+		"PointInTimeRecoveryDescription": map[string]string{"PointInTimeRecoveryStatus": status},
+	}}
 }
 
 // exists asks dynalite for the table, with the same credentials.
