@@ -48,6 +48,8 @@ func (a *app) migrate(ctx context.Context, from, to string) error {
 	}
 	ctx, stop := a.interruptible(ctx)
 	defer stop()
+	quiet := context.AfterFunc(ctx, func() { fmt.Fprintln(a.stderr, "interrupted: finishing the items that were begun ...") })
+	defer quiet()
 	source, err := ld.open(ctx, from, false, nil)
 	if err != nil {
 		return fmt.Errorf("the source cannot be opened: %w", err)
