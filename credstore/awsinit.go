@@ -68,7 +68,7 @@ func (a *AWS) Init(ctx context.Context, opts InitOptions) []InitStep {
 	if s.table == nil {
 		s.makeTable(ctx)
 	}
-	if s.key == nil {
+	if s.key == nil && !s.unusable { // a key costs money, and without a table nobody uses it
 		s.makeKey(ctx)
 	}
 	if !s.unusable {
@@ -97,8 +97,21 @@ func (s *setup) broken(what, words, fix string) {
 	s.add(what, InitWrong, words, fix)
 }
 
-// failed adds a call that did not succeed.
-func (s *setup) failed(what string, err error) { s.add(what, InitWrong, err.Error(), "") }
+// failed adds a call that did not succeed. Its remedy is not the sidecars': what
+// Init needs they should not have.
+func (s *setup) failed(what string, err error) {
+	words, fix := err.Error(), ""
+	if said := (awsAnswer{}); denied(err) && errors.As(err, &said) {
+		words, fix = "AWS says: "+said.said, "allow this to the role that runs sidekey store init, not to the sidecars'"
+	}
+	s.add(what, InitWrong, words, fix)
+}
+
+// stopped adds a call that did not succeed and without which nothing works.
+func (s *setup) stopped(what string, err error) {
+	s.unusable = true
+	s.failed(what, err)
+}
 
 func (s *setup) waiting(what string) {
 	if s.opts.Waiting != nil {

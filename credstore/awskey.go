@@ -28,7 +28,7 @@ func (s *setup) lookAtKey(ctx context.Context) {
 		s.broken(name, "there is no such key in "+s.aws.region, "look at store.aws.kms_key and the region; an alias, alias/NAME, is made if it is missing")
 		return
 	case err != nil:
-		s.broken(name, err.Error(), "")
+		s.stopped(name, err)
 		return
 	}
 	if words, fix := keyFault(out.KeyMetadata); words != "" {
@@ -104,7 +104,7 @@ func (s *setup) makeKey(ctx context.Context) {
 		},
 	})
 	if err = s.aws.explain("kms CreateKey", err); err != nil {
-		s.broken(name, err.Error(), "")
+		s.stopped(name, err)
 		return
 	}
 	arn := out.KeyMetadata.Arn

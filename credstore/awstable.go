@@ -72,17 +72,17 @@ func (s *setup) lookAtTable(ctx context.Context) {
 	case answered(err, "ResourceNotFoundException"):
 		return
 	case err != nil:
-		s.broken(name, err.Error(), "")
+		s.stopped(name, err)
 		return
 	}
 	if out.TableStatus == types.TableStatusCreating { // by another init, perhaps one that was killed
 		s.waiting("waiting for " + name)
 		if err := s.aws.awaitTable(ctx); err != nil {
-			s.broken(name, err.Error(), "")
+			s.stopped(name, err)
 			return
 		}
 		if out, err = s.aws.describeTable(ctx); err != nil {
-			s.broken(name, err.Error(), "")
+			s.stopped(name, err)
 			return
 		}
 	}
@@ -115,7 +115,7 @@ func (s *setup) makeTable(ctx context.Context) {
 	name := s.tableName()
 	s.waiting("making " + name + ", which takes AWS some seconds")
 	if err := s.aws.CreateTable(ctx); err != nil {
-		s.broken(name, err.Error(), "")
+		s.stopped(name, err)
 		return
 	}
 	s.add(name, InitMade, "on demand, with the index "+accountIndex+" and deletion protection", "")

@@ -219,3 +219,18 @@ func TestMigrateNeedsTheTableFirst(t *testing.T) {
 		t.Errorf("as the source: %v", err)
 	}
 }
+
+// The proxy refuses a chatbot that has keys and no settings. It must stay so.
+func TestMigrateMakesUpNoSettings(t *testing.T) {
+	directions(t, func(t *testing.T, _ *awstest.World, from, to Backend) {
+		sealed := must2[[]byte](t)(from.Cipher.Encrypt(t.Context(), []byte(canary("k")), sealContext(from.Table, "bare", "key#openai")))
+		must(t, from.Store.PutKey(t.Context(), "bare", &KeyRecord{Item: "key#openai", Slug: provider.OpenAI, Ciphertext: sealed, Version: 7, KMSKey: from.KMSKey}, 0))
+		if sum := migrates(t, from, to); sum.Keys != 1 || sum.Settings != 0 {
+			t.Errorf("%+v", sum)
+		}
+		same(t, from, to)
+		if rec := must2[*Record](t)(to.Store.Load(t.Context(), "bare", Latest)); rec.Settings != nil {
+			t.Error("it has settings")
+		}
+	})
+}
