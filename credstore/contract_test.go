@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"github.com/sidekey/sidekey/provider"
+	"github.com/sidekey/sidekey/sandbox/awstest"
 )
 
 // backends are all back ends that there are. Each must pass every test here.
 func backends(t *testing.T, f func(t *testing.T, b Backend)) {
 	t.Run("local", func(t *testing.T) { f(t, openLocal(t, t.TempDir()+"/store").Backend()) })
+	t.Run("aws", func(t *testing.T) { f(t, openAWS(t, awstest.Start(t)).Backend()) })
 	t.Run("memory", func(t *testing.T) { // the fake of the cache tests must not be laxer than the real ones
 		f(t, Backend{Store: newMemStore(), Cipher: newGateCipher(t), Table: "test"})
 	})

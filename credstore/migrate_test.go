@@ -28,8 +28,8 @@ func directions(t *testing.T, f func(t *testing.T, w *awstest.World, from, to Ba
 	})
 }
 
-// fill stores one of each kind of thing that there is.
-func fill(t testing.TB, b Backend) {
+// fillAll stores one of each kind of thing that there is.
+func fillAll(t testing.TB, b Backend) {
 	t.Helper()
 	o, ctx := NewOwner(b), t.Context()
 	first := must2[KeyInfo](t)(o.Set(ctx, "full", provider.OpenAI, NewSecret([]byte(canary("first"))), SetOptions{Account: "acme", Label: "mine \"é\""}))
@@ -88,7 +88,7 @@ func migrates(t testing.TB, from, to Backend) Migrated {
 	return sum
 }
 
-func same(t testing.TB, from, to Backend) {
+func sameItems(t testing.TB, from, to Backend) {
 	t.Helper()
 	if a, b := itemsOf(t, from), itemsOf(t, to); !maps.Equal(a, b) {
 		t.Errorf("source      %v\ndestination %v", a, b)
@@ -97,7 +97,7 @@ func same(t testing.TB, from, to Backend) {
 
 func TestMigrateCopiesEverythingAndTheSecondTimeNothing(t *testing.T) {
 	directions(t, func(t *testing.T, w *awstest.World, from, to Backend) {
-		fill(t, from)
+		fillAll(t, from)
 		before := itemsOf(t, from)
 		var told []int
 		sum, err := Migrate(t.Context(), from, to, func(m Migrated) { told = append(told, m.Done) })
@@ -107,7 +107,7 @@ func TestMigrateCopiesEverythingAndTheSecondTimeNothing(t *testing.T) {
 		if !slices.Equal(told, []int{1, 2, 3}) {
 			t.Errorf("progress was told %v", told)
 		}
-		same(t, from, to)
+		sameItems(t, from, to)
 		if got := itemsOf(t, from); !maps.Equal(got, before) {
 			t.Errorf("the source changed: %v, it was %v", got, before)
 		}
@@ -128,7 +128,7 @@ func TestMigrateCopiesEverythingAndTheSecondTimeNothing(t *testing.T) {
 
 func TestMigrateCopiesWhatChangedSince(t *testing.T) {
 	directions(t, func(t *testing.T, _ *awstest.World, from, to Backend) {
-		fill(t, from)
+		fillAll(t, from)
 		migrates(t, from, to)
 		o, ctx := NewOwner(from), t.Context()
 		tested := must2[KeyInfo](t)(o.Set(ctx, "full", provider.OpenAI, NewSecret([]byte(canary("rotated"))), SetOptions{}))
@@ -136,19 +136,19 @@ func TestMigrateCopiesWhatChangedSince(t *testing.T) {
 		if sum := migrates(t, from, to); sum.Keys != 2 || sum.Settings != 2 || sum.There != 3 {
 			t.Errorf("%+v", sum)
 		}
-		same(t, from, to)
+		sameItems(t, from, to)
 		// The result of a test does not raise the version.
 		must(t, o.RecordTest(ctx, "full", provider.OpenAI, tested.Version, "invalid", time.Now()))
 		if sum := migrates(t, from, to); sum.Keys != 1 || sum.There != 6 {
 			t.Errorf("%+v", sum)
 		}
-		same(t, from, to)
+		sameItems(t, from, to)
 	})
 }
 
 func TestMigrateLeavesAloneWhatIsNewerAtTheDestination(t *testing.T) {
 	directions(t, func(t *testing.T, _ *awstest.World, from, to Backend) {
-		fill(t, from)
+		fillAll(t, from)
 		migrates(t, from, to)
 		o := NewOwner(to)
 		must2[KeyInfo](t)(o.Set(t.Context(), "plain", provider.OpenAI, NewSecret([]byte(canary("newer"))), SetOptions{}))
@@ -166,7 +166,7 @@ func TestMigrateLeavesAloneWhatIsNewerAtTheDestination(t *testing.T) {
 
 func TestMigrateTellsOneVersionWithTwoContents(t *testing.T) {
 	directions(t, func(t *testing.T, _ *awstest.World, from, to Backend) {
-		fill(t, from)
+		fillAll(t, from)
 		migrates(t, from, to)
 		rec := must2[*Record](t)(to.Store.Load(t.Context(), "plain", Latest))
 		k := rec.Keys[0]
@@ -183,7 +183,7 @@ func TestMigrateTellsOneVersionWithTwoContents(t *testing.T) {
 // which nobody uses the chatbot's other keys stay behind as well.
 func TestMigrateReportsAKeyThatDoesNotOpenAndGoesOn(t *testing.T) {
 	directions(t, func(t *testing.T, _ *awstest.World, from, to Backend) {
-		fill(t, from)
+		fillAll(t, from)
 		rec := must2[*Record](t)(from.Store.Load(t.Context(), "plain", Latest))
 		k := rec.Keys[0]
 		k.Ciphertext = must2[[]byte](t)(from.Cipher.Encrypt(t.Context(), []byte(canary("moved")), sealContext(from.Table, "full", k.Item)))
@@ -200,7 +200,7 @@ func TestMigrateReportsAKeyThatDoesNotOpenAndGoesOn(t *testing.T) {
 		}
 		must2[KeyInfo](t)(NewOwner(from).Set(t.Context(), "plain", provider.OpenAI, NewSecret([]byte(canary("again"))), SetOptions{}))
 		migrates(t, from, to)
-		same(t, from, to)
+		sameItems(t, from, to)
 	})
 }
 
@@ -211,7 +211,7 @@ func TestMigrateNeedsTheTableFirst(t *testing.T) {
 	if sum, err := Migrate(t.Context(), from, to, nil); err != nil || sum.Chatbots != 0 {
 		t.Errorf("an empty source: %+v, %v", sum, err)
 	}
-	fill(t, from)
+	fillAll(t, from)
 	if _, err := Migrate(t.Context(), from, to, nil); err == nil || !strings.Contains(err.Error(), "sidekey store init") || strings.Count(err.Error(), "\n") > 0 {
 		t.Errorf("got %v, want the remedy, once", err)
 	}
@@ -228,7 +228,7 @@ func TestMigrateMakesUpNoSettings(t *testing.T) {
 		if sum := migrates(t, from, to); sum.Keys != 1 || sum.Settings != 0 {
 			t.Errorf("%+v", sum)
 		}
-		same(t, from, to)
+		sameItems(t, from, to)
 		if rec := must2[*Record](t)(to.Store.Load(t.Context(), "bare", Latest)); rec.Settings != nil {
 			t.Error("it has settings")
 		}

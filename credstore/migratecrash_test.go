@@ -79,7 +79,7 @@ func TestMigrateThatIsBrokenOffAtAnyCallLeavesWholeItemsAndIsResumed(t *testing.
 				}
 				wholeOnly(t, itemsOf(t, from), itemsOf(t, to), fmt.Sprintf("broken off at call %d", n))
 				migrates(t, from, to)
-				same(t, from, to)
+				sameItems(t, from, to)
 			}
 		})
 	}
@@ -104,7 +104,7 @@ func TestMigrateThatIsInterruptedStopsBetweenItemsAndIsResumed(t *testing.T) {
 		if again := migrates(t, from, to); again.There != sum.Keys+sum.Settings {
 			t.Errorf("%d items were there, want the %d that were copied", again.There, sum.Keys+sum.Settings)
 		}
-		same(t, from, to)
+		sameItems(t, from, to)
 	})
 }
 
@@ -138,7 +138,7 @@ func (h *hookedStore) Load(ctx context.Context, chatbot string, how Freshness) (
 
 func TestMigrateDoesNotOverwriteAWriterWhoComesInBetween(t *testing.T) {
 	directions(t, func(t *testing.T, _ *awstest.World, from, to Backend) {
-		fill(t, from)
+		fillAll(t, from)
 		other := NewOwner(to) // the true destination
 		var once sync.Once
 		hooked := to
@@ -205,7 +205,7 @@ func TestMigrateNoticesADestinationThatKeepsSomethingElse(t *testing.T) {
 // does not count.
 func TestMigrateReadsALocalDestinationBackFromTheDisk(t *testing.T) {
 	from := openLocal(t, filepath.Join(t.TempDir(), "a")).Backend()
-	fill(t, from)
+	fillAll(t, from)
 	l := openLocal(t, filepath.Join(t.TempDir(), "b"))
 	if err := l.refresh(); err != nil {
 		t.Fatal(err)

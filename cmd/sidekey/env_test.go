@@ -12,7 +12,7 @@ func sample(p *place) string {
 		"listen": "127.0.0.1:7001", "admin.listen": "127.0.0.1:7002", "identity.mode": "fixed",
 		"listen_tls.cert_file": "/c", "listen_tls.key_file": "/k", "listen_tls.client_ca_file": "/a",
 		"gateway.url": "https://env.example.com", "gateway.dialect": "header", "byok.route": "direct", "byok.guard": "off",
-		"store.kind": "local", "limits.half_close": "allow", "log.level": "debug", "log.format": "json", "cache.ttl": "4m", "cache.stale_limit": "2h", "cache.recheck": "2h",
+		"store.kind": "aws", "store.aws.kms_key": "alias/other", "store.aws.region": "eu-north-1", "limits.half_close": "allow", "log.level": "debug", "log.format": "json", "cache.ttl": "4m", "cache.stale_limit": "2h", "cache.recheck": "2h",
 		"detect.rules": "[{match: a-*, provider: openai}]", "gateway.headers": "[{name: X-A, value: b}]", "gateway.expose": "/v1/credits, /v1/report",
 		"byoi.allow": "a.example.com,b.example.com",
 	}
@@ -44,7 +44,7 @@ func TestEnvironmentOverridesEveryLeaf(t *testing.T) {
 	}
 	defaults := DefaultConfig()
 	for _, leaf := range root.leaves() {
-		if leaf.path == "identity.mode" || leaf.path == "store.kind" {
+		if leaf.path == "identity.mode" {
 			continue // the sample is the default
 		}
 		if got := leaf.value(&ld.Config); reflect.DeepEqual(got, leaf.value(&defaults)) {

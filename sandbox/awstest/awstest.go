@@ -104,8 +104,8 @@ func (w *World) Env() []string {
 // A server is the dynalite of this test binary.
 var server struct {
 	sync.Mutex
-	url  string
-	life io.Closer // its standard input; a pipe that nobody holds is closed by the garbage collector
+	url   string
+	stdin io.Closer // never closed: dynalite lives until this process ends
 }
 
 // start returns the address of a running dynalite. It is a child that ends
@@ -130,7 +130,7 @@ func start(t testing.TB) string {
 	// As an argument, the script looks for its modules in the working folder.
 	cmd := exec.Command(node, "--input-type=module", "--eval", string(script))
 	cmd.Dir, cmd.Stderr = dir, os.Stderr
-	if server.life, err = cmd.StdinPipe(); err != nil {
+	if server.stdin, err = cmd.StdinPipe(); err != nil { // kept, for the garbage collector would close it
 		t.Fatal(err)
 	}
 	out, err := cmd.StdoutPipe()
