@@ -17,6 +17,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -101,7 +102,8 @@ func (w *World) Env() []string {
 // A server is the dynalite of this test binary.
 var server struct {
 	sync.Mutex
-	url string
+	url   string
+	stdin io.Closer // kept, for a pipe that is garbage is closed
 }
 
 // start returns the address of a running dynalite. It is a child that ends
@@ -126,7 +128,7 @@ func start(t testing.TB) string {
 	// As an argument, the script looks for its modules in the working folder.
 	cmd := exec.Command(node, "--input-type=module", "--eval", string(script))
 	cmd.Dir, cmd.Stderr = dir, os.Stderr
-	if _, err = cmd.StdinPipe(); err != nil { // held open until this process ends
+	if server.stdin, err = cmd.StdinPipe(); err != nil { // held open until this process ends
 		t.Fatal(err)
 	}
 	out, err := cmd.StdoutPipe()
