@@ -1,24 +1,29 @@
-// Package sandbox is a stand-in for an AI gateway: it speaks the real one's
-// protocols over HTTP, decides as the real one does whose credential pays for
-// a call, and shows on request who paid for what. It is for demonstrations,
-// for tests, and for anybody who wants to see the proxy work without an
-// account.
+// Package sandbox has stand-ins for what the proxy talks to: Gateway for an AI
+// gateway, KMS for AWS KMS. They speak the real protocols over HTTP. They are
+// for demonstrations, for tests, and for anybody who wants to see the proxy
+// work without an account.
 //
-// It behaves as the published facts about the Vercel AI Gateway say: an
-// owner's key in providerOptions.gateway.byok is tried first; when it fails,
-// the platform's credential is tried and billed, whether anybody wants that or
-// not. With Config.HeaderGateway it takes the owner's key in the provider's
-// own header instead, as Cloudflare's, Portkey's and Helicone's gateways do.
+// Gateway decides as the real one does whose credential pays for a call, and
+// shows on request who paid for what. It behaves as the published facts about
+// the Vercel AI Gateway say: an owner's key in providerOptions.gateway.byok is
+// tried first; when it fails, the platform's credential is tried and billed,
+// whether anybody wants that or not. With Config.HeaderGateway it takes the
+// owner's key in the provider's own header instead, as Cloudflare's, Portkey's
+// and Helicone's gateways do.
 //
-// The rule of use: it judges the proxy, so it shares nothing with it. It reads
-// HTTP with net/http and JSON with encoding/json, and finds a model's provider
-// by its own rules.
+// KMS encrypts and decrypts, for real, with keys that it makes; it fails on
+// request, and counts its calls.
 //
-// The danger: it holds keys in the clear and accepts what the config lists. Give it
-// invented keys only, and do not expose it. Its ledger and its replies never
-// contain a key, except by FaultEchoKey.
+// The rule of use: they judge the proxy, so they share nothing with it. They
+// read HTTP with net/http and JSON with encoding/json, and Gateway finds a
+// model's provider by its own rules.
 //
-// Besides the surfaces of the gateway there are
+// The danger: they hold keys in the clear, and trust whoever can connect. Give
+// them invented keys only, and do not expose them. The gateway's ledger and
+// replies never contain a key, except by FaultEchoKey; the KMS shows a plaintext
+// only as the reply to the call that asked for it.
+//
+// Besides the surfaces of the gateway there are (the KMS has its own, see there)
 //
 //	GET    /sandbox/health
 //	GET    /sandbox/ledger    who paid for what, as JSON

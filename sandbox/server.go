@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Server is a gateway on a real listener.
+// Server is a stand-in on a real listener.
 type Server struct {
 	url  string
 	http *http.Server
@@ -19,17 +19,18 @@ type Server struct {
 }
 
 // Start serves on addr ("127.0.0.1:0" picks a free port) until Close.
-func (g *Gateway) Start(addr string) (*Server, error) { return g.start(addr, nil) }
+func (g *Gateway) Start(addr string) (*Server, error) { return start(g, addr, nil) }
 
 // StartTLS is Start over TLS, HTTP/1.1 only. The config must hold a certificate.
 func (g *Gateway) StartTLS(addr string, config *tls.Config) (*Server, error) {
 	if config == nil || (len(config.Certificates) == 0 && config.GetCertificate == nil) {
 		return nil, errors.New("sandbox: StartTLS needs a certificate")
 	}
-	return g.start(addr, config)
+	return start(g, addr, config)
 }
 
-func (g *Gateway) start(addr string, config *tls.Config) (*Server, error) {
+// start serves any of the stand-ins; a nil config means without TLS.
+func start(h http.Handler, addr string, config *tls.Config) (*Server, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: listen: %w", err)
@@ -39,7 +40,7 @@ func (g *Gateway) start(addr string, config *tls.Config) (*Server, error) {
 		l, s.url = tls.NewListener(l, config), "https://"+l.Addr().String()
 	}
 	s.http = &http.Server{
-		Handler:           g,
+		Handler:           h,
 		ReadHeaderTimeout: 30 * time.Second,
 		ErrorLog:          log.New(io.Discard, "", 0), // a dropped connection is often the point here
 	}
