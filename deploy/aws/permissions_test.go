@@ -415,7 +415,7 @@ func TestNobodyOpensWhatWasSealedForSomethingElse(t *testing.T) {
 // nothing, unless it is named.
 func TestAdministratorsOpenNothing(t *testing.T) {
 	const mine = "arn:aws:iam::000000000000:role/mine"
-	s := newSite(t, map[string]string{"MoreSidecarRoleArns": mine + "," + roleARN("theirs")})
+	s := newSite(t, map[string]string{"MoreRolesThatOpen": mine + "," + roleARN("theirs")})
 	open := ask{action: "kms:Decrypt", resource: s.KMS.KeyARN(awstest.Alias), context: map[string]words{
 		"kms:EncryptionContext:app": {"sidekey"}, "kms:EncryptionContext:table": {s.Table}}}
 	for who, want := range map[string]bool{
@@ -506,25 +506,11 @@ func TestNoActionIsSuperfluous(t *testing.T) {
 // variations are what nobody may ask for: what the roles do ask for, with one
 // thing changed to somebody else's, or left out.
 func (s *site) variations() []ask {
-	var out []ask
-	change := func(a ask, key string, value words) {
-		a.context = maps.Clone(a.context)
-		if a.context[key] = value; value == nil {
-			delete(a.context, key)
-		}
-		out = append(out, a)
-	}
+	out := s.otherContexts()
 	for _, a := range s.asked {
-		for _, key := range []string{"kms:EncryptionContext:app", "kms:EncryptionContext:table"} {
-			if a.context[key] != nil {
-				change(a, key, words{"other"})
-				change(a, key, nil)
-			}
-		}
 		for _, key := range []string{"kms:EncryptionContext:chatbot_id", "dynamodb:LeadingKeys"} {
 			if a.context[key] != nil && a.principal == roleARN(sidecar) {
-				change(a, key, words{stranger})
-				change(a, key, nil)
+				out = append(out, a.with(key, stranger), a.with(key))
 			}
 		}
 		other := a
@@ -539,6 +525,28 @@ func (s *site) variations() []ask {
 	return out
 }
 
+// otherContexts are those that KMS gets, for another app or table.
+func (s *site) otherContexts() []ask {
+	var out []ask
+	for _, a := range s.asked {
+		for _, key := range []string{"kms:EncryptionContext:app", "kms:EncryptionContext:table"} {
+			if a.context[key] != nil {
+				out = append(out, a.with(key, "other"), a.with(key))
+			}
+		}
+	}
+	return out
+}
+
+// with returns a copy in which the key has the values, or is not there.
+func (a ask) with(key string, values ...string) ask {
+	a.context = maps.Clone(a.context)
+	if a.context[key] = values; len(values) == 0 {
+		delete(a.context, key)
+	}
+	return a
+}
+
 // TestNoConditionIsSuperfluous takes each condition out, one after the other:
 // something must be allowed then that should not be. The role's policy and the
 // key's are two locks for the same door, so each is tried with the other open.
@@ -551,6 +559,11 @@ func TestNoConditionIsSuperfluous(t *testing.T) {
 	for _, a := range bad {
 		if s.access.allows(a) {
 			t.Errorf("it is allowed: %v", a)
+		}
+	}
+	for _, a := range s.otherContexts() {
+		if s.access.key.allows(a) || s.access.roles[a.principal].allows(a) {
+			t.Errorf("the key's policy or the role's does not keep it out by itself: %v", a)
 		}
 	}
 	tried := 0
