@@ -55,6 +55,8 @@ type World struct {
 	counts map[string]int
 	fault  func(Call) Fault
 	allow  func(Call) bool
+
+	retention retention
 }
 
 var tables atomic.Int64
@@ -102,8 +104,8 @@ func (w *World) Env() []string {
 // A server is the dynalite of this test binary.
 var server struct {
 	sync.Mutex
-	url   string
-	stdin io.Closer // kept, for a pipe that is garbage is closed
+	url  string
+	life io.Closer // its standard input; a pipe that nobody holds is closed by the garbage collector
 }
 
 // start returns the address of a running dynalite. It is a child that ends
@@ -128,7 +130,7 @@ func start(t testing.TB) string {
 	// As an argument, the script looks for its modules in the working folder.
 	cmd := exec.Command(node, "--input-type=module", "--eval", string(script))
 	cmd.Dir, cmd.Stderr = dir, os.Stderr
-	if server.stdin, err = cmd.StdinPipe(); err != nil { // held open until this process ends
+	if server.life, err = cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
 	out, err := cmd.StdoutPipe()
