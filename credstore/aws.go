@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"regexp"
-	"sync/atomic"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -39,11 +41,8 @@ type AWS struct {
 	db     *dynamodb.Client
 	kms    *kms.Client
 	cipher *kmsCipher
-	last   atomic.Pointer[awsOutcome]
+	health awsHealth
 }
-
-// An awsOutcome is how the last call ended, for whoever asks how the store is.
-type awsOutcome struct{ err error }
 
 // OpenAWS makes the clients. It calls nobody: a store that is down when a
 // sidecar starts must not keep it from starting, and `sidekey store status` is
@@ -69,13 +68,9 @@ func (a *AWS) Backend() Backend {
 	return Backend{Store: a, Cipher: a.cipher, Table: a.cfg.Table, KMSKey: a.cfg.KMSKey}
 }
 
-// Err returns how the last call failed, nil if it succeeded or there was none.
-func (a *AWS) Err() error {
-	if o := a.last.Load(); o != nil {
-		return o.err
-	}
-	return nil
-}
+// Err returns what is wrong with the store: how the last call of the table and
+// the last call of KMS failed, nil if they succeeded or there were none.
+func (a *AWS) Err() error { return a.health.err() }
 
 // Close has nothing to do: connections end with the process.
 func (a *AWS) Close() error { return nil }
@@ -131,6 +126,9 @@ func (cfg AWSConfig) load(ctx context.Context) (aws.Config, error) {
 	if sdk.Credentials != nil {
 		sdk.Credentials = namedCredentials{sdk.Credentials}
 	}
+	if sdk.Retryer == nil {
+		sdk.Retryer = newRetryer
+	}
 	if sdk.HTTPClient == nil {
 		sdk.HTTPClient = awshttp.NewBuildableClient()
 	}
@@ -140,6 +138,22 @@ func (cfg AWSConfig) load(ctx context.Context) (aws.Config, error) {
 		sdk.HTTPClient = b.WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = 64 })
 	}
 	return sdk, nil
+}
+
+// longestBackoff is how long the SDK may wait between two attempts. Its own is
+// up to 20 s: a load's time (CacheConfig.LoadTimeout) would end in the waiting,
+// about every second time, and then the SDK tells that it ended and not why. The
+// long pauses are the Cache's, between loads.
+const longestBackoff = 500 * time.Millisecond
+
+// newRetryer is the SDK's standard one, with three attempts and a quota for each
+// client, and shorter pauses.
+func newRetryer() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) {
+			return rand.N(longestBackoff), nil
+		})
+	})
 }
 
 // namedCredentials marks the failure to find credentials, which the SDK

@@ -20,7 +20,9 @@ func (a *AWS) CreateTable(ctx context.Context) error {
 	if err = a.explain("dynamodb CreateTable "+a.cfg.Table, err); err != nil {
 		return err
 	}
-	soon := func(o *dynamodb.TableExistsWaiterOptions) { o.MinDelay, o.MaxDelay = 200*time.Millisecond, 5*time.Second } // its own 20 s is a long look at nothing
+	soon := func(o *dynamodb.TableExistsWaiterOptions) { // its own 20 s is a long look at nothing
+		o.MinDelay, o.MaxDelay = 200*time.Millisecond, 5*time.Second
+	}
 	err = dynamodb.NewTableExistsWaiter(a.db, soon).Wait(ctx, &dynamodb.DescribeTableInput{TableName: &a.cfg.Table}, 5*time.Minute)
 	return a.explain("dynamodb DescribeTable "+a.cfg.Table, err)
 }
