@@ -25,7 +25,7 @@ type openStore struct {
 func (ld *loaded) open(ctx context.Context, kind string, create bool, told func(error)) (*openStore, error) {
 	c := &ld.Config.Store
 	if kind == storeAWS {
-		a, err := credstore.OpenAWS(ctx, credstore.AWSConfig{Table: c.AWS.Table, KMSKey: c.AWS.KMSKey, Region: c.AWS.Region})
+		a, err := credstore.OpenAWS(ctx, credstore.AWSConfig{Table: c.AWS.Table, KMSKey: c.AWS.KMSKey, Region: c.AWS.Region, SDK: ld.sdk})
 		if err != nil {
 			return nil, err
 		}

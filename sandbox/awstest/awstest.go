@@ -55,7 +55,8 @@ type World struct {
 	fault  func(Call) Fault
 	allow  func(Call) bool
 	ahead  *time.Duration // of this machine's clock; nil: no matter
-	server *http.Server   // nil: down
+	skews  int
+	server *http.Server // nil: down
 	front  http.Handler
 }
 

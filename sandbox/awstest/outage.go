@@ -61,13 +61,23 @@ func (w *World) Ahead(d time.Duration) {
 // signed for another.
 func (w *World) skewed(rw http.ResponseWriter, r *http.Request) bool {
 	w.mu.Lock()
-	ahead := w.ahead
-	w.mu.Unlock()
-	if ahead == nil {
+	defer w.mu.Unlock()
+	if w.ahead == nil {
 		return false
 	}
-	now := time.Now().Add(*ahead)
+	now := time.Now().Add(*w.ahead)
 	rw.Header().Set("Date", now.UTC().Format(http.TimeFormat))
 	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
-	return err == nil && at.Sub(now).Abs() > maxSkew
+	if err != nil || at.Sub(now).Abs() <= maxSkew {
+		return false
+	}
+	w.skews++
+	return true
+}
+
+// Skewed returns how many calls were refused because of the clock.
+func (w *World) Skewed() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.skews
 }
