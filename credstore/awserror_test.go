@@ -1,6 +1,7 @@
 package credstore
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 
 	"github.com/sidekey/sidekey/provider"
 	"github.com/sidekey/sidekey/sandbox/awstest"
@@ -89,7 +91,15 @@ func TestAWSAnswersAreToldFromOutagesByTheirCode(t *testing.T) {
 
 // eagerly shortens the SDK's pauses between attempts; their number stays.
 func eagerly(c *aws.Config) {
-	c.Retryer = func() aws.Retryer { return quick{aws.NopRetryer{}, newStandard()} }
+	c.Retryer = func() aws.Retryer {
+		return retry.NewStandard(func(o *retry.StandardOptions) {
+			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return time.Millisecond, nil })
+		})
+	}
+}
+
+func noCredentials(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{}, errors.New("no role here")
 }
 
 func TestAWSThatCannotBeReachedIsAnOutage(t *testing.T) {
