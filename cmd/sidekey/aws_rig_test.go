@@ -38,7 +38,7 @@ const secondKey = "sk-proj-CANARY-openai-second-9e21"
 // awsWorld is AWS with the table, and the gateway, before the program starts.
 func awsWorld(t *testing.T) *awsRig {
 	t.Helper()
-	r := &awsRig{w: awstest.Start(t)}
+	r := &awsRig{w: awstest.Start(t), running: &running{t: t}}
 	sdk := r.w.SDK()
 	store, err := credstore.OpenAWS(t.Context(), credstore.AWSConfig{Table: r.w.Table, KMSKey: awstest.Alias, SDK: &sdk})
 	if err != nil {
@@ -65,6 +65,11 @@ func (r *awsRig) gatewayConfig(t *testing.T) string {
 	}
 	t.Cleanup(func() { s.Close() })
 	return gatewayLine(s.URL()) + "identity: {mode: header, header: {name: x-chatbot-id}}\n"
+}
+
+// storeConfig is the configuration for the table.
+func (r *awsRig) storeConfig() string {
+	return "store: {kind: aws, aws: {table: " + r.w.Table + "}}\n"
 }
 
 // serveAWS starts the program in this process.
