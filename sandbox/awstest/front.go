@@ -99,13 +99,14 @@ func (w *World) note(c *Call) (f Fault, allowed bool) {
 	return f, allow == nil || allow(*c)
 }
 
-// front judges each call and hands it on.
-func (w *World) front(dynalite string) http.Handler {
+// newFront makes what judges each call and hands it on.
+func (w *World) newFront(dynalite string) http.Handler {
 	u, err := url.Parse(dynalite)
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
 	db := httputil.NewSingleHostReverseProxy(u)
+	db.ModifyResponse = func(r *http.Response) error { r.Header.Del("Date"); return nil } // the front's holds
 	db.ErrorHandler = func(rw http.ResponseWriter, _ *http.Request, _ error) { panic(http.ErrAbortHandler) }
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		c, err := read(r)
@@ -113,6 +114,7 @@ func (w *World) front(dynalite string) http.Handler {
 			panic(http.ErrAbortHandler)
 		}
 		fault, allowed := w.note(c)
+		skewed := w.skewed(rw, r)
 		if fault.Delay > 0 {
 			select {
 			case <-time.After(fault.Delay):
@@ -124,6 +126,10 @@ func (w *World) front(dynalite string) http.Handler {
 		if !allowed {
 			answer(rw, http.StatusBadRequest, "AccessDeniedException",
 				"User: arn:aws:iam::000000000000:user/"+c.Who+" is not authorized to perform: "+c.Op)
+			return
+		}
+		if skewed {
+			answer(rw, http.StatusForbidden, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large.")
 			return
 		}
 		if fault.Drop || fault.Code != "" {
