@@ -78,8 +78,8 @@ func TestReasonsAreFew(t *testing.T) {
 		"replay":                      unavailable(&replayError{"bot", "key#openai", 1, 2}),
 		"malformed record":            errors.New("item x of chatbot y has no version"),
 		"unreachable":                 fmt.Errorf("%w: no such file", ErrUnreachable),
-		"kms AccessDeniedException":   &awsError{"kms", "kms Decrypt", awsAnswer{"AccessDeniedException", "no"}},
-		"kms SomethingOnlyAWSKnowsOf": &awsError{"kms", "kms Decrypt", awsAnswer{"SomethingOnlyAWSKnowsOf", "no"}},
+		"kms AccessDeniedException":   &awsError{"kms", "kms Decrypt", awsAnswer{code: "AccessDeniedException", words: "no"}},
+		"kms SomethingOnlyAWSKnowsOf": &awsError{"kms", "kms Decrypt", awsAnswer{code: "SomethingOnlyAWSKnowsOf", words: "no"}},
 	} {
 		if got := Reason(err); got != want {
 			t.Errorf("%v: got %q, want %q", err, got, want)
