@@ -89,7 +89,7 @@ func (a *AWS) settle(ctx context.Context, item map[string]types.AttributeValue, 
 	if err = a.explain("dynamodb GetItem on table "+a.cfg.Table, err); err != nil {
 		return err
 	}
-	if sameItem(out.Item, item) {
+	if formOf(name).same(out.Item, item) {
 		return nil
 	}
 	return fmt.Errorf("%s of chatbot %s does not have version %d any more: %w", name, chatbot, was, ErrConflict)
