@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/smithy-go/logging"
@@ -116,8 +115,8 @@ func (cfg AWSConfig) load(ctx context.Context) (aws.Config, error) {
 		sdk = cfg.SDK.Copy()
 	} else {
 		var err error
-		if sdk, err = config.LoadDefaultConfig(ctx, config.WithAppID("sidekey")); err != nil {
-			return sdk, fmt.Errorf("aws: the SDK's own settings cannot be read: look at AWS_PROFILE and the files in ~/.aws: %w", err)
+		if sdk, err = loadSDK(ctx); err != nil {
+			return sdk, err
 		}
 	}
 	if cfg.Region != "" {
@@ -158,22 +157,6 @@ func newRetryer() aws.Retryer {
 			return rand.N(longestBackoff), nil
 		})
 	})
-}
-
-// namedCredentials marks the failure to find credentials, which the SDK
-// otherwise wraps like any other that comes before a request is sent.
-type namedCredentials struct{ aws.CredentialsProvider }
-
-type credentialsError struct{ error }
-
-func (e credentialsError) Unwrap() error { return e.error }
-
-func (n namedCredentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	c, err := n.CredentialsProvider.Retrieve(ctx)
-	if err != nil {
-		err = credentialsError{err}
-	}
-	return c, err
 }
 
 // encrypted is an HTTP client that sends in the clear to this machine only.

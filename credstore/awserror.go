@@ -116,7 +116,7 @@ func classify(err error) error {
 	var sent *smithyhttp.RequestSendError
 	switch {
 	case errors.As(err, &creds):
-		return fmt.Errorf("%w: no AWS credentials were found: give this machine a role, or set AWS_PROFILE: %w", ErrUnreachable, creds.error)
+		return fmt.Errorf("%w: %w", ErrUnreachable, creds)
 	case errors.As(err, &api):
 		return classifyCode(api, err)
 	case errors.Is(err, errCleartext):

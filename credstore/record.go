@@ -27,6 +27,8 @@ type Settings struct {
 	BYOI        *BYOI // nil: none
 	Version     int64 // grows with every write
 	UpdatedAt   time.Time
+
+	later attributes
 }
 
 // BYOI is the owner's own inference endpoint: item "settings", field byoi.
@@ -34,6 +36,8 @@ type BYOI struct {
 	URL        string
 	AuthHeader string // "" means "Authorization: Bearer"
 	Ciphertext []byte // sealed for item "settings"
+
+	later attributes
 }
 
 // A KeyRecord is one stored provider credential: item "key#<slug>".
@@ -49,6 +53,8 @@ type KeyRecord struct {
 	UpdatedAt  time.Time
 	TestedAt   time.Time // zero: never
 	TestResult string    // one of provider's verdicts
+
+	later attributes
 }
 
 // Deleted reports whether this is only the mark that a key leaves behind. The

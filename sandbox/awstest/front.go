@@ -17,6 +17,7 @@ type Call struct {
 	Op      string // dynamodb:Query, kms:Decrypt
 	N       int    // which one of its kind, from 1
 	Who     string // the id of the access key
+	Token   string // the session token of temporary credentials
 	Table   string
 	Index   string
 	Key     string            // KMS: as it was named
@@ -163,7 +164,7 @@ func read(r *http.Request) (*Call, error) {
 		return nil, err
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	c := &Call{Op: service(r), Body: body}
+	c := &Call{Op: service(r), Token: r.Header.Get("X-Amz-Security-Token"), Body: body}
 	if _, rest, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok {
 		c.Who, _, _ = strings.Cut(rest, "/")
 	}
