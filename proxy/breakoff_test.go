@@ -92,7 +92,7 @@ func TestReloadMovesConnectionsToTheNewGateway(t *testing.T) {
 		must(t, err)
 		defer resp.Body.Close()
 		waitFor(t, func() bool { open, _ := a.connections(); return open >= 3 })
-		if s := w.handler.snap.Load().transport.Stats(); s.WarmUsed != 1 {
+		if s := w.handler.snap.Load().gateway.transport.Stats(); s.WarmUsed != 1 {
 			t.Errorf("got %+v, want the request on a warm connection", s)
 		}
 		cfg := w.cfg
@@ -110,10 +110,10 @@ func TestReloadMovesConnectionsToTheNewGateway(t *testing.T) {
 		waitFor(t, func() bool { open, _ := a.connections(); return open == 0 })
 
 		cfg.Gateway.Warm = 4 // of the same gateway: its connections stay
-		before := w.handler.snap.Load().transport
+		before := w.handler.snap.Load().gateway.transport
 		must(t, w.handler.Reload(cfg))
 		waitFor(t, func() bool { open, _ := b.connections(); return open >= 4 })
-		if w.handler.snap.Load().transport != before {
+		if w.handler.snap.Load().gateway.transport != before {
 			t.Error("another number of warm connections cost all connections")
 		}
 	}

@@ -18,6 +18,8 @@ type Config struct {
 	Identity IdentityConfig
 	Gateway  GatewayConfig
 	BYOK     BYOKConfig
+	BYOI     BYOIConfig
+	Direct   DirectConfig
 	Detect   []detect.Rule
 	Limits   Limits
 	Timeouts Timeouts
@@ -77,14 +79,6 @@ type GatewayConfig struct {
 // A HeaderTemplate is one of gateway.headers.
 type HeaderTemplate struct{ Name, Value string }
 
-// BYOKConfig says which way owner keys travel.
-type BYOKConfig struct {
-	// Route is "gateway". "direct" comes with a later version.
-	Route string
-	// Guard is "strict", "report" or "off".
-	Guard string
-}
-
 // Validate returns every problem of the configuration at once, each with its
 // path in the file.
 func (c *Config) Validate() error {
@@ -97,16 +91,9 @@ func (c *Config) Validate() error {
 	if c.Gateway.Key.IsZero() && c.Identity.Mode != ModeFixed {
 		bad("gateway.key", "is needed in identity mode %s, where the caller's own credential never goes upstream; write for example env:AI_GATEWAY_API_KEY", c.Identity.Mode)
 	}
-	switch c.BYOK.Route {
-	case "gateway":
-	case "direct":
-		bad("byok.route", "direct is not built yet in this version; write gateway")
-	default:
-		bad("byok.route", "%q is not a route; write gateway", c.BYOK.Route)
-	}
-	if g := c.BYOK.Guard; g != "strict" && g != "report" && g != "off" {
-		bad("byok.guard", "%q is not known; write strict, report or off", g)
-	}
+	c.BYOK.validate(bad)
+	c.BYOI.validate(bad)
+	c.Direct.validate(bad)
 	c.Limits.validate(bad)
 	c.Timeouts.validate(bad)
 	if _, err := detect.New(c.Detect); err != nil {

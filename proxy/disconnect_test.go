@@ -150,7 +150,7 @@ func TestAbortedRequestsLeaveNothing(t *testing.T) {
 		abort(&leavers[i], i) // what is made once
 	}
 	settled := func() bool {
-		s := w.handler.snap.Load().transport.Stats()
+		s := w.handler.snap.Load().gateway.transport.Stats()
 		return w.handler.InFlight() == 0 && s.Open == s.Idle && w.handler.conns.count() == 0 && open.Load() == s.Idle
 	}
 	waitFor(t, settled)

@@ -25,6 +25,7 @@ type exchange struct {
 	caller caller
 	keys   *credstore.Keyring
 	plan   Plan
+	to     upstream
 	out    outgoing
 	creds  []ownerCredential
 

@@ -92,7 +92,7 @@ func (h *Handler) Serve(ln net.Listener) error {
 	h.reload.Lock()
 	h.listener = wrapped
 	h.snap.Load().limits.admitTo(wrapped)
-	h.snap.Load().transport.KeepWarm(h.config.Gateway.Warm)
+	h.snap.Load().gateway.transport.KeepWarm(h.config.Gateway.Warm)
 	closed := h.ending.Load()
 	h.reload.Unlock()
 	if closed {

@@ -89,10 +89,13 @@ func (h *Handler) Reload(cfg Config) error {
 	}
 	h.snap.Store(snap)
 	h.config = cfg
-	if snap.transport != old.transport {
-		// Not Close: a request that began on the old configuration may not have
-		// sent yet.
-		old.transport.Retire()
+	// Not Close: a request that began on the old configuration may not have sent
+	// yet.
+	if snap.gateway.transport != old.gateway.transport {
+		old.gateway.transport.Retire()
+	}
+	if snap.elsewhere != old.elsewhere {
+		old.elsewhere.each((*wire.Transport).Retire)
 	}
 	if f := h.front.Load(); f.options != cfg.frontOptions() {
 		h.front.Store(h.newFront(cfg.frontOptions()))
@@ -100,7 +103,7 @@ func (h *Handler) Reload(cfg Config) error {
 	}
 	if h.listener != nil {
 		cfg.Limits.admitTo(h.listener)
-		snap.transport.KeepWarm(cfg.Gateway.Warm)
+		snap.gateway.transport.KeepWarm(cfg.Gateway.Warm)
 	}
 	h.closeFronts()
 	return nil

@@ -146,7 +146,7 @@ func TestALateSurpriseBreaksTheUploadOff(t *testing.T) {
 					}
 				}
 				// The gateway notices the break in its own time.
-				waitFor(t, func() bool { return w.handler.snap.Load().transport.Stats().Open == 0 })
+				waitFor(t, func() bool { return w.handler.snap.Load().gateway.transport.Stats().Open == 0 })
 				for _, s := range w.arrived() {
 					if s.Err == nil {
 						t.Errorf("surprise %d: the gateway has a whole request", i)

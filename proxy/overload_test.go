@@ -129,7 +129,7 @@ func TestBeyondTheUpstreamPoolIsToldAtOnce(t *testing.T) {
 		pool, err := newTransport(&small)
 		must(t, err)
 		s := *w.handler.snap.Load()
-		s.transport = pool
+		s.gateway.transport = pool
 		w.handler.snap.Store(&s)
 		t.Cleanup(up.free)
 		resp, err := w.client.Post(w.url+"/v1/chat/completions", "application/json", strings.NewReader(chatBody))

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
 	"github.com/sidekey/sidekey/detect"
+	"github.com/sidekey/sidekey/provider"
 	"github.com/sidekey/sidekey/sandbox"
 )
 
@@ -125,7 +127,9 @@ func TestValidateNamesEveryProblem(t *testing.T) {
 			URL: "https://user:pw@host/?q", Dialect: DialectHeader, AuthHeader: "x-api-key",
 			Headers: []HeaderTemplate{{"Authorization", "x"}, {"a b", "x\r\ny"}}, Expose: []string{"v1/credits", "/v1/%63redits"},
 		},
-		BYOK: BYOKConfig{Route: "direct", Guard: "maybe"},
+		BYOK:   BYOKConfig{Route: "straight", Guard: "maybe", GuardUnknown: "guess", Routes: []RouteRule{{"nobody", "direct"}, {provider.OpenAI, "straight"}}},
+		BYOI:   BYOIConfig{Allow: []string{"["}},
+		Direct: DirectConfig{Models: []ModelName{{"a", "b"}, {"a", ""}}},
 	}
 	_, err := New(c, nil, zerolog.Nop())
 	if err == nil {
@@ -133,7 +137,8 @@ func TestValidateNamesEveryProblem(t *testing.T) {
 	}
 	for _, path := range []string{
 		"identity.token.secret", "gateway.key", "gateway.url", "gateway.auth_header", "gateway.headers[0].name", "gateway.headers[1].name",
-		"gateway.headers[1].value", "gateway.expose[0]", "gateway.expose[1]", "byok.route", "byok.guard", "limits",
+		"gateway.headers[1].value", "gateway.expose[0]", "gateway.expose[1]", "byok.route", "byok.guard", "byok.guard_unknown",
+		"byok.routes[0].provider", "byok.routes[1].route", "byoi.allow[0]", "direct.models[1]", "direct.models[1].model", "limits",
 		"timeouts.dial", "timeouts.idle", "timeouts.client_idle",
 	} {
 		if !strings.Contains(err.Error(), path+": ") {

@@ -19,7 +19,7 @@ func (x *exchange) rewrite() *refusal {
 
 	var err error
 	x.scratch = x.appendTarget(x.scratch[:0], h.RequestURI())
-	o.head, err = wire.AppendHead(o.head[:0], h.Method(), x.scratch, x.snap.host, h, x.cut)
+	o.head, err = wire.AppendHead(o.head[:0], h.Method(), x.scratch, x.to.host, h, x.cut)
 	if err == nil && x.plan.Route == RouteOwner {
 		err = x.snap.dialect.owner(o)
 	} else if err == nil {
@@ -53,11 +53,10 @@ func (x *exchange) frame() error {
 	return nil
 }
 
-// appendTarget appends path and query for the gateway: the path prefix of
-// gateway.url, the client's path as it stands, and the query without the key
+// appendTarget appends path and query for the upstream: its path prefix, the client's path as it stands, and the query without the key
 // parameter, which is where Google's clients may put a credential.
 func (x *exchange) appendTarget(dst, target []byte) []byte {
-	dst = append(dst, x.snap.prefix...)
+	dst = append(dst, x.to.prefix...)
 	path, query := splitTarget(target)
 	dst = append(dst, path...)
 	if len(path) == len(target) {

@@ -38,8 +38,10 @@ func (x *exchange) run() *refusal {
 		(*exchange).detect,
 		(*exchange).decide,
 		(*exchange).unlock,
+		(*exchange).address,
 		(*exchange).rewrite,
 		(*exchange).send,
+		(*exchange).verify,
 	} {
 		if r := step(x); r != nil {
 			return r
@@ -165,14 +167,22 @@ func (x *exchange) decide() *refusal {
 	}
 	o := x.owner()
 	x.plan = decide(&o, &x.request, &x.snap.policy)
-	switch x.plan.Route {
-	case RouteNone:
+	if x.plan.Route == RouteNone {
 		return x.plan.Refusal
-	case RouteBYOI, RouteDirect:
-		// Stored and planned, not carried out yet: an error, never a fallback.
-		x.plan.Route = RouteNone
-		return refused(codeUnsupported)
 	}
+	return nil
+}
+
+// address finds out where the plan leads. What cannot be carried out is an
+// error, never a fallback.
+func (x *exchange) address() *refusal {
+	switch x.plan.Route {
+	case RouteDirect:
+		return x.addressDirect()
+	case RouteBYOI:
+		return x.addressBYOI()
+	}
+	x.to = x.snap.gateway
 	return nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/sidekey/sidekey/proxy/wire"
 )
 
 // lastWords is how long requests that were broken off may take to end and to
@@ -43,7 +45,10 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 	}
 	// Only now: requests in flight may still have had to ask for their keys.
 	h.stop()
-	return errors.Join(h.breakOff(err != nil), h.snap.Load().transport.Close())
+	err = h.breakOff(err != nil)
+	snap := h.snap.Load()
+	snap.elsewhere.each(func(t *wire.Transport) { t.Close() })
+	return errors.Join(err, snap.gateway.transport.Close())
 }
 
 // breakOff closes what is left of the clients' connections, and counts the

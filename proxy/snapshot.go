@@ -5,12 +5,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"net"
 	"slices"
 	"strings"
 
 	"github.com/sidekey/sidekey/detect"
-	"github.com/sidekey/sidekey/provider"
 	"github.com/sidekey/sidekey/proxy/wire"
 )
 
@@ -22,9 +20,8 @@ type snapshot struct {
 	detector  *detect.Detector
 	policy    policy
 	dialect   dialect
-	transport *wire.Transport
-	host      string // Host of every request: configuration only
-	prefix    string // path of gateway.url, without a trailing slash
+	gateway   upstream
+	elsewhere *upstreams // providers called directly, and owners' own endpoints
 	templates []template
 	expose    []string
 	// forward: callers bring their own gateway credential (gateway.key empty).
@@ -55,8 +52,8 @@ func compile(c *Config, old *snapshot, oldConfig *Config) (*snapshot, error) {
 		return nil, err
 	}
 	s := &snapshot{
-		host: u.Host, prefix: strings.TrimSuffix(u.EscapedPath(), "/"),
-		expose: slices.Clone(c.Gateway.Expose), forward: c.Gateway.Key.IsZero(),
+		gateway: upstream{host: u.Host, prefix: strings.TrimSuffix(u.EscapedPath(), "/")},
+		expose:  slices.Clone(c.Gateway.Expose), forward: c.Gateway.Key.IsZero(),
 		limits: c.Limits,
 	}
 	if s.limits.ScanWindow == 0 {
@@ -79,17 +76,24 @@ func compile(c *Config, old *snapshot, oldConfig *Config) (*snapshot, error) {
 	} else {
 		s.dialect = newVercel(&c.Gateway)
 	}
-	s.policy = policy{direct: func(provider.Slug) bool { return false }, carries: s.dialect.carries}
+	byok := c.BYOK // the caller's may change
+	byok.Routes = slices.Clone(byok.Routes)
+	s.policy = policy{direct: byok.direct, carries: s.dialect.carries}
 	for _, h := range c.Gateway.Headers {
 		before, after, found := strings.Cut(h.Value, providerField)
 		s.templates = append(s.templates, template{h.Name, before, after, found})
 		s.ownHeaders = append(s.ownHeaders, h.Name)
 	}
+	if old != nil && sameUpstreams(c, oldConfig) {
+		s.elsewhere = old.elsewhere
+	} else {
+		s.elsewhere = newUpstreams(c, nil)
+	}
 	if old != nil && sameUpstream(c, oldConfig) {
-		s.transport = old.transport
+		s.gateway.transport = old.gateway.transport
 		return s, nil
 	}
-	s.transport, err = newTransport(c)
+	s.gateway.transport, err = newTransport(c)
 	return s, err
 }
 
@@ -121,10 +125,7 @@ func closed(s detect.Surface) bool { return s != detect.Other && !s.Exposed() }
 // the same way, so that connections may be kept over a reload. It compares what
 // newTransport uses.
 func sameUpstream(a, b *Config) bool {
-	s, t := &a.Timeouts, &b.Timeouts
-	return a.Gateway.URL == b.Gateway.URL && slices.Equal(a.Gateway.RootCAs, b.Gateway.RootCAs) &&
-		s.Dial == t.Dial && s.Write == t.Write && s.HeaderWait == t.HeaderWait && s.Idle == t.Idle &&
-		a.Limits.Connections == b.Limits.Connections
+	return a.Gateway.URL == b.Gateway.URL && slices.Equal(a.Gateway.RootCAs, b.Gateway.RootCAs) && sameTimes(a, b)
 }
 
 func newTransport(c *Config) (*wire.Transport, error) {
@@ -132,11 +133,8 @@ func newTransport(c *Config) (*wire.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := wire.Config{
-		Dial: c.Timeouts.Dial, Write: c.Timeouts.Write, HeaderWait: c.Timeouts.HeaderWait, Idle: c.Timeouts.Idle,
-		MaxConns: c.Limits.Connections,
-	}
-	port := u.Port()
+	w := wireConfig(c)
+	w.Address = origin{scheme: u.Scheme, host: u.Host}.address()
 	if u.Scheme == "https" {
 		w.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: u.Hostname()}
 		if len(c.Gateway.RootCAs) > 0 {
@@ -145,10 +143,6 @@ func newTransport(c *Config) (*wire.Transport, error) {
 			}
 		}
 	}
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	w.Address = net.JoinHostPort(u.Hostname(), port)
 	return wire.NewTransport(w)
 }
 

@@ -180,7 +180,7 @@ func (s *soak) reload() {
 			s.add("reload refused")
 			continue
 		}
-		old := s.handler.snap.Load().transport
+		old := s.handler.snap.Load().gateway.transport
 		if err := s.handler.Reload(cfg); err != nil {
 			s.problem("reload: %v", err)
 		}
@@ -191,7 +191,7 @@ func (s *soak) reload() {
 
 // settle waits until every gauge is back at its beginning.
 func (s *soak) settle() {
-	s.watchTransport(s.handler.snap.Load().transport)
+	s.watchTransport(s.handler.snap.Load().gateway.transport)
 	waitFor(s.t, func() bool { return s.handler.InFlight() == 0 })
 	waitFor(s.t, func() bool { return s.handler.conns.count() == 0 })
 	waitFor(s.t, func() bool { return s.busyConnections() == 0 })

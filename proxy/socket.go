@@ -109,9 +109,9 @@ func (x *exchange) framed() bool {
 func (x *exchange) deliver() (err error) {
 	client := wire.ClientConn(x.ctx)
 	if !x.header.socket {
-		return x.snap.transport.Do(&x.req, &x.rep, client)
+		return x.to.transport.Do(&x.req, &x.rep, client)
 	}
-	x.tunnel, err = x.snap.transport.Upgrade(&x.req, &x.rep, x.header.Peek("Sec-WebSocket-Key"), client)
+	x.tunnel, err = x.to.transport.Upgrade(&x.req, &x.rep, x.header.Peek("Sec-WebSocket-Key"), client)
 	if x.tunnel != nil && !x.selected() {
 		x.tunnel.Close()
 		x.tunnel, err = nil, &wire.Error{Kind: wire.BrokeOff, Written: true, Err: errProtocolSelected}

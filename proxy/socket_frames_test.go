@@ -124,7 +124,7 @@ func TestSocketsAreLimited(t *testing.T) {
 	if err == nil || resp == nil || resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
 		t.Error("a third one is not refused with 503 and Retry-After")
 	}
-	if s := w.handler.snap.Load().transport.Stats(); s.Open != 2 || s.Tunnels != 2 {
+	if s := w.handler.snap.Load().gateway.transport.Stats(); s.Open != 2 || s.Tunnels != 2 {
 		t.Errorf("%d upstream connections, %d tunnels, want 2 and 2", s.Open, s.Tunnels)
 	}
 	must(t, first.CloseNow())
@@ -196,7 +196,7 @@ func TestAbortedSocketsLeaveNothing(t *testing.T) {
 			}
 			w.client.CloseIdleConnections()
 			waitFor(t, func() bool {
-				s := w.handler.snap.Load().transport.Stats()
+				s := w.handler.snap.Load().gateway.transport.Stats()
 				return w.handler.InFlight() == 0 && w.handler.conns.count() == 0 && s.Open == 0 && s.Tunnels == 0 && g.open.Load() == 0
 			})
 		}

@@ -122,7 +122,9 @@ func TestSocketKeyIsNotEchoed(t *testing.T) {
 		if !strings.HasPrefix(reply, fmt.Sprintf("HTTP/1.1 %d ", echo)) || strings.Contains(reply, "CANARY") || strings.Contains(strings.ToLower(reply), "sec-websocket-protocol") {
 			t.Errorf("%s: not answered with %d, or with the key in it", status, echo)
 		}
-		waitFor(t, func() bool { return w.handler.InFlight() == 0 && w.handler.snap.Load().transport.Stats().Open == 0 })
+		waitFor(t, func() bool {
+			return w.handler.InFlight() == 0 && w.handler.snap.Load().gateway.transport.Stats().Open == 0
+		})
 	}
 }
 
@@ -140,7 +142,7 @@ func TestSocketRefusalsAreRelayed(t *testing.T) {
 		if a.status != status || a.body != body || a.header.Get("X-Reason") != "r" || a.header.Get("x-sidekey-credential") != "system" {
 			t.Errorf("got %d, want %d as the gateway sent it", a.status, status)
 		}
-		if s := w.handler.snap.Load().transport.Stats(); s.Idle != 0 {
+		if s := w.handler.snap.Load().gateway.transport.Stats(); s.Idle != 0 {
 			t.Error("the connection of a handshake was kept for other requests")
 		}
 	}

@@ -55,7 +55,7 @@ func TestSpooledBodiesLeaveNoFile(t *testing.T) {
 		if modes := spoolFiles(t, dir); len(modes) != 1 || modes[0] != 0o600 {
 			t.Errorf("%s: files open with modes %v, want one with 0600", name, modes)
 		}
-		if stats := w.handler.snap.Load().transport.Stats(); stats.Open > stats.Idle {
+		if stats := w.handler.snap.Load().gateway.transport.Stats(); stats.Open > stats.Idle {
 			t.Errorf("%s: a connection upstream is in use during the upload", name)
 		}
 		if rest == "" {
@@ -136,7 +136,7 @@ func TestTricklersHoldNoUpstreamConnection(t *testing.T) {
 				must(t, err)
 			}
 		}
-		if n, open := accepted.Load(), w.handler.snap.Load().transport.Stats(); n != 0 || open.Dials != 0 {
+		if n, open := accepted.Load(), w.handler.snap.Load().gateway.transport.Stats(); n != 0 || open.Dials != 0 {
 			t.Errorf("owner's key %v: %d connections upstream, %d dialled; want none", owned, n, open.Dials)
 		}
 		for _, conn := range conns {

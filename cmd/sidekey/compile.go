@@ -30,7 +30,11 @@ func compile(ld *loaded) (proxy.Config, []Problem) {
 			Warm:            c.Gateway.Warm,
 			RootCAs:         ld.RootCAs,
 		},
-		BYOK: proxy.BYOKConfig{Route: c.BYOK.Route, Guard: c.BYOK.Guard},
+		BYOK: proxy.BYOKConfig{
+			Route: c.BYOK.Route, Guard: c.BYOK.Guard, GuardUnknown: c.BYOK.GuardUnknown,
+			GuardWindow: int64(c.BYOK.GuardWindow), GuardCooldown: c.BYOK.GuardCooldown,
+		},
+		BYOI: proxy.BYOIConfig{Allow: c.BYOI.Allow},
 		Limits: proxy.Limits{
 			Body: int64(c.Limits.Body), Header: int(c.Limits.Header), ScanWindow: int64(c.Limits.ScanWindow),
 			Connections: c.Limits.Connections, HalfClose: c.Limits.HalfClose,
@@ -42,6 +46,12 @@ func compile(ld *loaded) (proxy.Config, []Problem) {
 	}
 	for _, h := range c.Gateway.Headers {
 		out.Gateway.Headers = append(out.Gateway.Headers, proxy.HeaderTemplate{Name: h.Name, Value: h.Value})
+	}
+	for _, r := range c.BYOK.Routes {
+		out.BYOK.Routes = append(out.BYOK.Routes, proxy.RouteRule{Provider: provider.Slug(r.Provider), Route: r.Route})
+	}
+	for _, m := range c.Direct.Models {
+		out.Direct.Models = append(out.Direct.Models, proxy.ModelName(m))
 	}
 	out.Detect = rules(c)
 	return out, proxyProblems(out.Validate())

@@ -13,6 +13,7 @@ type Config struct {
 	Gateway   Gateway   `mapstructure:"gateway"`
 	BYOK      BYOK      `mapstructure:"byok"`
 	BYOI      BYOI      `mapstructure:"byoi"`
+	Direct    Direct    `mapstructure:"direct"`
 	Store     Store     `mapstructure:"store"`
 	Cache     Cache     `mapstructure:"cache"`
 	Detect    Detect    `mapstructure:"detect"`
@@ -82,8 +83,28 @@ type Header struct {
 // BYOK says what is done with an owner's key.
 type BYOK struct {
 	Route         string        `mapstructure:"route"`
+	Routes        []RouteRule   `mapstructure:"routes"`
 	Guard         string        `mapstructure:"guard"`
+	GuardUnknown  string        `mapstructure:"guard_unknown"`
+	GuardWindow   Size          `mapstructure:"guard_window"`
 	GuardCooldown time.Duration `mapstructure:"guard_cooldown"`
+}
+
+// A RouteRule gives one provider's keys a route of their own.
+type RouteRule struct {
+	Provider string `mapstructure:"provider"`
+	Route    string `mapstructure:"route"`
+}
+
+// Direct says how providers are called directly.
+type Direct struct {
+	Models []ModelName `mapstructure:"models"`
+}
+
+// A ModelName is what a provider calls a model of the gateway.
+type ModelName struct {
+	Model string `mapstructure:"model"`
+	ID    string `mapstructure:"id"`
 }
 
 // BYOI says where owners' own endpoints may stand.
@@ -165,7 +186,7 @@ func DefaultConfig() Config {
 		Admin:    Admin{Listen: "127.0.0.1:8788"},
 		Identity: Identity{Mode: "fixed", Chatbot: "demo", Header: IdentityHeader{Name: "x-chatbot-id"}},
 		Gateway:  Gateway{URL: "https://ai-gateway.vercel.sh", Dialect: "vercel", Warm: 2},
-		BYOK:     BYOK{Route: "gateway", Guard: "strict", GuardCooldown: 15 * time.Minute},
+		BYOK:     BYOK{Route: "gateway", Guard: "strict", GuardUnknown: "pass", GuardWindow: 4 << 20, GuardCooldown: 15 * time.Minute},
 		Store:    Store{Kind: "local", Local: StoreLocal{Dir: "./sidekey-data"}, AWS: StoreAWS{Table: "sidekey", KMSKey: "alias/sidekey"}},
 		Cache: Cache{
 			TTL: 5 * time.Minute, StaleLimit: time.Hour, Recheck: time.Hour, MaxChatbots: 10_000,

@@ -14,6 +14,7 @@ func sample(p *place) string {
 		"gateway.url": "https://env.example.com", "gateway.dialect": "header", "byok.route": "direct", "byok.guard": "off",
 		"store.kind": "aws", "store.aws.kms_key": "alias/other", "store.aws.region": "eu-north-1", "limits.half_close": "allow", "log.level": "debug", "log.format": "json", "cache.ttl": "4m", "cache.stale_limit": "2h", "cache.recheck": "2h",
 		"detect.rules": "[{match: a-*, provider: openai}]", "gateway.headers": "[{name: X-A, value: b}]", "gateway.expose": "/v1/credits, /v1/report",
+		"byok.routes": "[{provider: openai, route: direct}]", "byok.guard_unknown": "refuse", "direct.models": "[{model: openai/a, id: a}]",
 		"byoi.allow": "a.example.com,b.example.com",
 	}
 	if v, ok := special[p.path]; ok {

@@ -51,6 +51,12 @@ func validate(cfg *Config) []Problem {
 	c.cache(&cfg.Cache)
 	c.word("byok.route", cfg.BYOK.Route, "gateway", "direct")
 	c.word("byok.guard", cfg.BYOK.Guard, "strict", "report", "off")
+	c.word("byok.guard_unknown", cfg.BYOK.GuardUnknown, "pass", "refuse")
+	for i, r := range cfg.BYOK.Routes {
+		at := fmt.Sprintf("byok.routes[%d]", i)
+		c.provider(at+".provider", r.Provider)
+		c.word(at+".route", r.Route, "gateway", "direct")
+	}
 	c.word("gateway.dialect", cfg.Gateway.Dialect, "vercel", "header")
 	c.number("gateway.warm", cfg.Gateway.Warm, 0, 1000)
 	c.word("limits.half_close", cfg.Limits.HalfClose, "close", "allow")
@@ -141,7 +147,12 @@ func (c *checker) rule(at string, r Rule) {
 	if r.Match == "" {
 		c.bad(at+".match", "a rule needs a pattern", `write for example "acme-*"`)
 	}
-	if _, ok := provider.Lookup(provider.Slug(r.Provider)); ok {
+	c.provider(at+".provider", r.Provider)
+}
+
+// provider checks a slug.
+func (c *checker) provider(at, name string) {
+	if _, ok := provider.Lookup(provider.Slug(name)); ok {
 		return
 	}
 	var slugs []string
@@ -149,12 +160,12 @@ func (c *checker) rule(at string, r Rule) {
 		slugs = append(slugs, string(p.Slug))
 	}
 	fix := "run sidekey detect --providers for the list"
-	if slug, ok := provider.BySpelling(r.Provider); ok {
+	if slug, ok := provider.BySpelling(name); ok {
 		fix = "write " + string(slug)
-	} else if near := nearest(r.Provider, slugs); near != "" {
+	} else if near := nearest(name, slugs); near != "" {
 		fix = "did you mean " + near + "?"
 	}
-	c.bad(at+".provider", quote(r.Provider)+" is not a provider", fix)
+	c.bad(at, quote(name)+" is not a provider", fix)
 }
 
 // hostGlob checks a pattern for host names: no scheme, no port, no path.
