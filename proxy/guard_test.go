@@ -93,7 +93,7 @@ func TestGuardOnEverySurface(t *testing.T) {
 func (w *world) guardCell(t *testing.T, c surfaceCall, mode string, state int, before GuardCounts) {
 	t.Helper()
 	first := w.send(c)
-	w.settled()
+	line := w.lastLine()
 	paid, now := w.paid(), w.handler.GuardCounts()
 	if len(paid) != 1 {
 		t.Fatalf("%s: %d calls in the ledger, want 1", c.name, len(paid))
@@ -124,7 +124,7 @@ func (w *world) guardCell(t *testing.T, c surfaceCall, mode string, state int, b
 	if mode == GuardOff && now != (GuardCounts{}) {
 		t.Errorf("%s: counted %+v though the guard is off", c.name, now)
 	}
-	if want := map[bool]string{true: "system", false: "owner"}[leaked]; mode != GuardOff && !strings.Contains(w.lastLine(), `"paid":"`+want+`"`) {
+	if want := map[bool]string{true: "system", false: "owner"}[leaked]; mode != GuardOff && !strings.Contains(line, `"paid":"`+want+`"`) {
 		t.Errorf("%s: the access line does not say that %s paid", c.name, want)
 	}
 }
@@ -240,4 +240,3 @@ func TestGuardBreaksOneKeyOnly(t *testing.T) {
 		}
 	}
 }
-

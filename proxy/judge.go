@@ -108,7 +108,11 @@ const dataField = "data:"
 func (j *judge) feedEvents(p []byte) {
 	for len(p) > 0 {
 		if j.line == lineStart {
-			p = j.startLine(p)
+			if n := j.plainEvent(p); n > 0 {
+				p = p[n:]
+			} else {
+				p = j.startLine(p)
+			}
 			continue
 		}
 		end := lineEnd(p)
@@ -121,6 +125,34 @@ func (j *judge) feedEvents(p []byte) {
 		j.endLine(p[end])
 		p = p[end+1:]
 	}
+}
+
+// Without the name of this member there is no attempt. Where it does not stand as
+// it is, it is written with escapes of ASCII.
+var (
+	memberName  = []byte("credentialType")
+	asciiEscape = []byte(`\u00`)
+)
+
+// plainEvent is the length of the event at the beginning of p, if it is one
+// line and all there, and has no attempts in it; else 0. Most are of that kind,
+// and this is several times faster than reading them.
+func (j *judge) plainEvent(p []byte) int {
+	if j.matched != 0 || j.begun || j.cr || len(p) < len(dataField) || string(p[:len(dataField)]) != dataField {
+		return 0
+	}
+	end := lineEnd(p)
+	rest := p[end:]
+	n := 2
+	if len(rest) >= 4 && string(rest[:4]) == "\r\n\r\n" {
+		n = 4
+	} else if len(rest) < 2 || string(rest[:2]) != "\n\n" {
+		return 0
+	}
+	if bytes.Contains(p[:end], memberName) || bytes.Contains(p[:end], asciiEscape) {
+		return 0
+	}
+	return end + n
 }
 
 // startLine takes the beginning of a line, up to what tells its field.

@@ -96,9 +96,8 @@ func (j *judge) startText(p []byte, i int) int {
 		j.isName = true
 	case wantValue, wantElement:
 		if !j.coming.text() {
-			j.step = inOtherText
-			j.begun = true
-			return i
+			j.step, j.begun = inOtherText, true
+			return j.skipText(p, i)
 		}
 		j.isName = false
 	default:
@@ -106,13 +105,18 @@ func (j *judge) startText(p []byte, i int) int {
 		return i
 	}
 	j.step, j.n = inText, 0
-	for k := i; k < len(p) && k <= i+maxJudged; k++ {
-		switch p[k] {
-		case '"':
-			j.endText(p[i:k])
-			return k + 1
-		case '\\':
+	head := p[i:min(i+maxJudged+1, len(p))]
+	for k, c := range head {
+		if c == '"' {
+			j.endText(head[:k])
+			if i += k + 1; j.step == wantColon && i < len(p) && p[i] == ':' {
+				j.step = wantValue
+				i++
+			}
 			return i
+		}
+		if c == '\\' {
+			break
 		}
 	}
 	return i
@@ -281,20 +285,25 @@ func (j *judge) afterValue() {
 
 // readScalar takes a number, true, false or null.
 func (j *judge) readScalar(p []byte, i int) int {
-	for ; i < len(p); i++ {
-		switch c := p[i]; c {
-		case ',', ']', '}', ' ', '\n', '\t', '\r':
-			if j.coming != nowhere && j.n <= maxJudged {
-				j.value(j.coming, j.text[:j.n])
-			}
-			j.step = wantNext
-			return i
-		default:
+	start := i
+	for i < len(p) && !endsScalar[p[i]] {
+		i++
+	}
+	if j.coming != nowhere {
+		for _, c := range p[start:i] {
 			j.add(c)
+		}
+	}
+	if i < len(p) {
+		j.step = wantNext
+		if j.coming != nowhere && j.n <= maxJudged {
+			j.value(j.coming, j.text[:j.n])
 		}
 	}
 	return i
 }
+
+var endsScalar = [256]bool{',': true, ']': true, '}': true, ' ': true, '\n': true, '\t': true, '\r': true}
 
 // skipText skips a string that is not looked at. Hot path: what models say is
 // most of every reply.
