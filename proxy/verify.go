@@ -102,6 +102,7 @@ func keyFailureStatus(status int) int {
 // brokeOffHeld is for a reply that was cut while the client had seen nothing
 // of it.
 func (x *exchange) brokeOffHeld(err error) *refusal {
+	x.endJudging(false)
 	x.drain()
 	x.account.cause = err
 	var silent *wire.TimeoutError

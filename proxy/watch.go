@@ -15,7 +15,8 @@ type watch struct {
 
 	replied  bool // the head of a reply is there
 	blind    bool // the reply cannot be read
-	ended    bool // it was read to its end, or nothing more of it will be
+	ended    bool // nothing more of it will be read
+	whole    bool // ... and it reached its end
 	replaced bool // the client gets an error instead
 	alarmed  int  // failures that were made known
 	judge    judge
@@ -104,6 +105,7 @@ func (x *exchange) endJudging(whole bool) {
 		g.blind = g.decoder.bad
 		g.decoder = nil
 	}
+	g.whole = whole
 	g.judge.end()
 	if g.judge.found.n > g.alarmed {
 		x.alarm()
@@ -169,7 +171,7 @@ func (x *exchange) settle(err error) {
 	g.paid = paidByNobody
 	if g.replied {
 		x.endJudging(err == nil)
-		x.count(err == nil)
+		x.count()
 	} else if x.tunnel != nil {
 		g.paid = paidByWhomever // nobody reads its frames
 		counts.unknownPassed.Add(1)
@@ -180,8 +182,8 @@ func (x *exchange) settle(err error) {
 	x.h.guard.breakers.free(x.caller.chatbot, g.probe)
 }
 
-// count sums a reply up. whole says that it reached its end.
-func (x *exchange) count(whole bool) {
+// count sums a reply up.
+func (x *exchange) count() {
 	g, counts := &x.guard, &x.h.guard.counts
 	found := &g.judge.found
 	if found.owner {
@@ -206,7 +208,7 @@ func (x *exchange) count(whole bool) {
 	case g.replaced:
 		g.paid = paidByWhomever
 		counts.unknownRefused.Add(1)
-	case whole:
+	case g.whole:
 		g.paid = paidByWhomever
 		counts.unknownPassed.Add(1)
 	default:
