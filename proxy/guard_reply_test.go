@@ -530,3 +530,42 @@ func TestHeaderDialectIsNotGuarded(t *testing.T) {
 		t.Errorf("the gateway was asked for %q, want br", got)
 	}
 }
+
+// Whatever a gateway claims to have compressed, reading it ends, and ends the
+// same however it is cut.
+func FuzzDecoder(f *testing.F) {
+	for _, coding := range []string{"gzip", "deflate"} {
+		for _, text := range []string{"", `{"providerMetadata":` + routing(false, "openai byok ok") + `}`} {
+			var b bytes.Buffer
+			var w io.WriteCloser = gzip.NewWriter(&b)
+			if coding == "deflate" {
+				w = zlib.NewWriter(&b)
+			}
+			io.WriteString(w, text)
+			w.Close()
+			f.Add(coding == "gzip", b.Bytes(), uint16(9))
+		}
+	}
+	f.Fuzz(func(t *testing.T, zip bool, in []byte, at uint16) {
+		coding := []byte("deflate")
+		if zip {
+			coding = []byte("gzip")
+		}
+		read := func(pieces ...[]byte) (counts, bool) {
+			var j judge
+			j.begin(formJSON)
+			d := newDecoder(coding, &j)
+			for _, p := range pieces {
+				d.feed(p)
+			}
+			d.close(true)
+			j.end()
+			return j.found, d.bad
+		}
+		i := int(at) % (len(in) + 1)
+		found, bad := read(in)
+		if again, worse := read(in[:i], in[i:]); again != found || worse != bad {
+			t.Errorf("cut at %d: %+v, bad %v; whole: %+v, bad %v", i, again, worse, found, bad)
+		}
+	})
+}
