@@ -163,4 +163,3 @@ func (j *judge) afterValue() {
 		j.step = documentEnded
 	}
 }
-
