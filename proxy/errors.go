@@ -30,6 +30,9 @@ const (
 	codeUnreachable       code = "upstream_unreachable"
 	codeUpstreamTimeout   code = "upstream_timeout"
 	codeBrokeOff          code = "upstream_broke_off"
+	codeOwnerKeyFailed    code = "owner_key_failed"
+	codeGuardOpen         code = "guard_open"
+	codeFuseBlown         code = "fuse_blown"
 )
 
 // errorType is the type of every error that sidekey makes, on every surface.
@@ -66,7 +69,10 @@ var verdicts = map[code]verdict{
 	codeOverloaded:        {503, true, "This sidecar is at its connection limit. Try again in a moment."},
 	codeUnreachable:       {502, false, "The gateway cannot be reached. Nothing was sent to the provider."},
 	codeUpstreamTimeout:   {504, false, "The gateway did not answer in time. The request may have been carried out."},
-	codeBrokeOff:          {502, false, "The gateway broke the connection off before its answer began. The request may have been carried out."},
+	codeBrokeOff:          {502, false, "The gateway broke the connection off before any of its answer could be passed on. The request may have been carried out."},
+	codeOwnerKeyFailed:    {403, false, "The provider did not serve this call with the key of the chatbot's owner, and nobody else pays for it. The owner should check the key with the provider, or store a working one: it is used at once."},
+	codeGuardOpen:         {403, false, "The key of the chatbot's owner did not work a short while ago, so nothing was sent. The owner should store a working key, which is used at once; otherwise this one is tried again later."},
+	codeFuseBlown:         {402, false, "The budget that the platform has set for owners' calls at the gateway is used up. The platform's operator must find out why, and raise or reset it."},
 }
 
 // retryAfterSeconds is what a 503 tells the client to wait.
@@ -77,6 +83,16 @@ type refusal struct {
 	code code
 	// param names the field at fault, "" if none does.
 	param string
+	// status takes the place of the code's own if it is not 0.
+	status int
+}
+
+// statusCode is what the client gets.
+func (r *refusal) statusCode() int {
+	if r.status != 0 {
+		return r.status
+	}
+	return verdicts[r.code].status
 }
 
 // refused makes a refusal without a field.

@@ -41,9 +41,11 @@ type exchange struct {
 	done func(int64, error)
 	cut  func(name []byte) bool
 	tail limited
+	tap  func(p []byte) // x.watch, likewise
 	// tunnel is what the gateway's 101 opened, nil for all other requests.
 	tunnel *wire.Tunnel
 
+	guard   watch
 	account account
 }
 
@@ -56,7 +58,7 @@ const (
 
 func newExchange() any {
 	x := &exchange{}
-	x.done, x.cut = x.finish, x.drop
+	x.done, x.cut, x.tap = x.finish, x.drop, x.watch
 	return x
 }
 
@@ -93,7 +95,7 @@ func (x *exchange) wipe() {
 func (x *exchange) release() {
 	pool := &x.h.exchanges
 	x.wipe()
-	keep := exchange{done: x.done, cut: x.cut, buf: x.buf[:0], rep: x.rep, creds: x.creds}
+	keep := exchange{done: x.done, cut: x.cut, tap: x.tap, guard: x.guard.forget(), buf: x.buf[:0], rep: x.rep, creds: x.creds}
 	keep.out.head, keep.out.insert, keep.out.pieces = x.out.head, x.out.insert, x.out.pieces
 	keep.scratch = x.scratch[:0]
 	clear(x.header.found)

@@ -51,6 +51,7 @@ type Handler struct {
 	ending   atomic.Bool // Shutdown has begun
 	conns    connections
 	inFlight atomic.Int64
+	guard    guard
 
 	exchanges sync.Pool
 	forms     sync.Mutex    // held while a large form is read, see form.go

@@ -98,7 +98,7 @@ func benchmarkUpstream(b *testing.B, reply string) string {
 	return "http://" + ln.Addr().String()
 }
 
-func benchmarkSidecar(b *testing.B, upstream string) string {
+func benchmarkSidecar(b *testing.B, upstream string, edits ...func(*Config)) string {
 	check := func(err error) {
 		if err != nil {
 			b.Fatal(err)
@@ -114,6 +114,9 @@ func benchmarkSidecar(b *testing.B, upstream string) string {
 	b.Cleanup(cache.Close)
 	cfg := testConfig()
 	cfg.Gateway.URL = upstream
+	for _, edit := range edits {
+		edit(&cfg)
+	}
 	h, err := New(cfg, cache, zerolog.New(io.Discard))
 	check(err)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -16,7 +16,7 @@ import (
 func writeRefusal(ctx *fasthttp.RequestCtx, r *refusal, shape detect.Shape) {
 	v := verdicts[r.code]
 	ctx.Response.Reset()
-	ctx.SetStatusCode(v.status)
+	ctx.SetStatusCode(r.statusCode())
 	h := &ctx.Response.Header
 	h.SetContentType("application/json")
 	h.Set("x-sidekey-error", string(r.code))
@@ -99,6 +99,7 @@ type account struct {
 // handler has returned, when the last byte is written or the stream broke.
 func (x *exchange) finish(n int64, err error) {
 	a := &x.account
+	x.settle(err)
 	a.leftDuring(err)
 	e := x.h.log.Info()
 	if a.status >= 500 || err != nil && cutOff(err) {
@@ -111,6 +112,9 @@ func (x *exchange) finish(n int64, err error) {
 			Int64("added_us", a.added.Microseconds())
 		if p := x.paidTo(); p != "" {
 			e.Str("provider", string(p))
+		}
+		if x.guard.paid != "" {
+			e.Str("paid", string(x.guard.paid))
 		}
 		if a.refusal != "" {
 			e.Str("error", string(a.refusal))

@@ -21,7 +21,9 @@ func (x *exchange) rewrite() *refusal {
 	x.scratch = x.appendTarget(x.scratch[:0], h.RequestURI())
 	o.head, err = wire.AppendHead(o.head[:0], h.Method(), x.scratch, x.to.host, h, x.cut)
 	if err == nil && x.plan.Route == RouteOwner {
-		err = x.snap.dialect.owner(o)
+		if err = x.snap.dialect.owner(o); err == nil && x.guard.on {
+			err = o.setPlain("Accept-Encoding", "identity")
+		}
 	} else if err == nil {
 		err = x.snap.dialect.system(o)
 	}
@@ -87,6 +89,9 @@ func isKeyParameter(name []byte) bool {
 
 // drop decides which of the client's header lines stay behind.
 func (x *exchange) drop(name []byte) bool {
+	if x.guard.on && equalFold(name, "accept-encoding") {
+		return true // the guard reads the reply
+	}
 	switch x.snap.classify(name) {
 	case plainHeader:
 		return false

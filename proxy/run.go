@@ -18,6 +18,7 @@ func (h *Handler) handle(ctx *fasthttp.RequestCtx) {
 	x := acquireExchange(h, ctx)
 	defer func() {
 		if p := recover(); p != nil {
+			h.guard.breakers.free(x.caller.chatbot, x.guard.probe)
 			h.panicked(ctx, p)
 		}
 	}()
@@ -37,6 +38,7 @@ func (x *exchange) run() *refusal {
 		(*exchange).readBody,
 		(*exchange).detect,
 		(*exchange).decide,
+		(*exchange).guardKeys,
 		(*exchange).unlock,
 		(*exchange).address,
 		(*exchange).rewrite,
@@ -237,7 +239,11 @@ func (x *exchange) relay() {
 	x.account.upstream = x.rep.FirstByte.Sub(x.rep.Sent)
 	x.rep.Done = x.done
 	noBody := x.rep.Body == nil
-	wire.Relay(x.ctx, &x.rep, nil)
+	var tap func([]byte)
+	if x.guard.on && !x.guard.ended {
+		tap = x.tap
+	}
+	wire.Relay(x.ctx, &x.rep, tap)
 	x.unstamp()
 	x.stamp()
 	x.account.added = time.Since(x.account.start) - x.account.upstream
@@ -287,7 +293,7 @@ func (x *exchange) refuse(r *refusal) {
 	}
 	x.plan.Route = RouteNone
 	x.account.refusal = r.code
-	x.account.status = verdicts[r.code].status
+	x.account.status = r.statusCode()
 	writeRefusal(x.ctx, r, x.surface.Shape())
 	if conn := wire.ClientConn(x.ctx); conn != nil && !x.whole && x.ctx.Request.IsBodyStream() {
 		// The client may be sending still. It shall read why it need not.

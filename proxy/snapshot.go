@@ -30,6 +30,7 @@ type snapshot struct {
 	// identity header, gateway.auth_header and those of gateway.headers.
 	ownHeaders []string
 	limits     Limits
+	guard      guardPolicy
 }
 
 // A template is a HeaderTemplate, cut at its {provider}.
@@ -54,7 +55,7 @@ func compile(c *Config, old *snapshot, oldConfig *Config) (*snapshot, error) {
 	s := &snapshot{
 		gateway: upstream{host: u.Host, prefix: strings.TrimSuffix(u.EscapedPath(), "/")},
 		expose:  slices.Clone(c.Gateway.Expose), forward: c.Gateway.Key.IsZero(),
-		limits: c.Limits,
+		limits: c.Limits, guard: newGuardPolicy(c),
 	}
 	if s.limits.ScanWindow == 0 {
 		s.limits.ScanWindow = defaultScanWindow

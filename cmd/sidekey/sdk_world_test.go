@@ -31,13 +31,25 @@ const (
 	sdkTokenSecret = "CANARY-token-secret-0123456789abcdef"
 )
 
-// sdkOwnerKeys are what the owner of the chatbot shop has stored. The one for
-// deepseek is wrong.
+// sdkOwnerKeys are what the owner of the chatbot shop has stored. Those of
+// sdkFailing do not work.
 var sdkOwnerKeys = map[provider.Slug]string{
 	provider.OpenAI:    "sk-proj-CANARY-openai-7f3a91",
 	provider.Anthropic: "sk-ant-api03-CANARY-anthropic-c08d",
 	provider.Cohere:    "CANARYcohere40aa17",
 	provider.DeepSeek:  "sk-CANARY-deepseek-wrong-e2",
+
+	provider.XAI:        "xai-CANARY-wrong-71",
+	provider.Perplexity: "pplx-CANARY-limited-72",
+	provider.Groq:       "gsk_CANARY_forbidden_73",
+	"novita":            "CANARY-novita-wrong-74",
+	"fireworks":         "CANARY-fireworks-wrong-75",
+}
+
+// sdkFailing says how the owner's keys fail. The platform has a credential of
+// its own for all of them but deepseek: there the gateway falls back to it.
+var sdkFailing = map[provider.Slug]int{
+	provider.DeepSeek: 401, provider.XAI: 401, provider.Perplexity: 429, provider.Groq: 403, "novita": 401, "fireworks": 401,
 }
 
 // An sdkWorld is a sidecar between Node.js and a stand-in gateway, as the demo
@@ -58,12 +70,15 @@ func newSDKWorld(t *testing.T) *sdkWorld {
 	box := sandbox.Config{
 		GatewayKeys:     []string{sdkGatewayKey},
 		ProviderKeys:    map[string][]string{},
-		SystemProviders: []string{"openai", "anthropic", "cohere", "google", "mistral"},
+		SystemProviders: []string{"openai", "anthropic", "cohere", "google", "mistral", "xai", "perplexity", "groq", "novita", "fireworks"},
+		KeyFailures:     map[string]int{},
 		VirtualModels:   map[string]sandbox.VirtualModel{"demo": {Models: []string{"openai/gpt-5.4-mini"}}},
 		Observe:         w.observe,
 	}
 	for slug, key := range sdkOwnerKeys {
-		if slug != provider.DeepSeek {
+		if status, fails := sdkFailing[slug]; fails {
+			box.KeyFailures[key] = status
+		} else {
 			box.ProviderKeys[string(slug)] = []string{key}
 		}
 	}
