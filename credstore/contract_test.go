@@ -29,7 +29,7 @@ func TestStoreReturnsWhatWasPut(t *testing.T) {
 		at := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
 		settings := Settings{AccountID: "acme", BYOKEnabled: true, Version: 7, UpdatedAt: at,
 			BYOI: &BYOI{URL: "https://x.example/v1", AuthHeader: "X-Key", Ciphertext: []byte{1, 2, 0, 255}}}
-		key := KeyRecord{Item: "key#openai", Slug: provider.OpenAI, Ciphertext: []byte{0, 9, 8}, Hint: "abcd", Label: "mine \"é\"",
+		key := KeyRecord{Item: "key#openai", Slug: provider.OpenAI, Slot: 1, Ciphertext: []byte{0, 9, 8}, Hint: "abcd", Label: "mine \"é\"",
 			KMSKey: "alias/x", Version: 12, CreatedAt: at, UpdatedAt: at.Add(1), TestedAt: at.Add(2), TestResult: "valid"}
 		if err := errors.Join(b.Store.PutSettings(ctx, "bot", &settings, 0), b.Store.PutKey(ctx, "bot", &key, 0)); err != nil {
 			t.Fatal(err)

@@ -9,8 +9,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
-	"github.com/sidekey/sidekey/provider"
 )
 
 // The table's items, attribute by attribute (DESIGN section 4). Times are
@@ -74,7 +72,7 @@ func (r *Record) add(item map[string]types.AttributeValue) error {
 	if head.Chatbot != r.Chatbot {
 		return fmt.Errorf("the answer for chatbot %s holds an item of another one", r.Chatbot)
 	}
-	slug, isKey := strings.CutPrefix(head.Item, "key#")
+	isKey := strings.HasPrefix(head.Item, keyPrefix)
 	if !isKey && head.Item != SettingsItem {
 		return nil
 	}
@@ -82,7 +80,7 @@ func (r *Record) add(item map[string]types.AttributeValue) error {
 		return fmt.Errorf("item %.60q of chatbot %s has no version: store it again", head.Item, r.Chatbot)
 	}
 	if isKey {
-		return r.addKey(provider.Slug(slug), item)
+		return r.addKey(head.Item, item)
 	}
 	return r.addSettings(item)
 }
@@ -100,12 +98,17 @@ func (r *Record) addSettings(item map[string]types.AttributeValue) error {
 	return nil
 }
 
-func (r *Record) addKey(slug provider.Slug, item map[string]types.AttributeValue) error {
+func (r *Record) addKey(name string, item map[string]types.AttributeValue) error {
+	slug, slot, ok := parseKeyItem(name)
+	if !ok {
+		// It may be the key that is to pay, in the spelling of a later version.
+		return fmt.Errorf("item %.60q of chatbot %s is not the name of a key: delete it, or use the newer sidekey that wrote it", name, r.Chatbot)
+	}
 	var d dynamoKey
 	if err := attributevalue.UnmarshalMap(item, &d); err != nil {
-		return fmt.Errorf("the %.60q key of chatbot %s is malformed: store it again: %w", slug, r.Chatbot, err)
+		return fmt.Errorf("item %.60q of chatbot %s is malformed: store it again: %w", name, r.Chatbot, err)
 	}
-	r.Keys = append(r.Keys, KeyRecord{Item: d.Item, Slug: slug, Ciphertext: d.Ciphertext, Hint: d.Hint, Label: d.Label, KMSKey: d.KMSKey,
+	r.Keys = append(r.Keys, KeyRecord{Item: d.Item, Slug: slug, Slot: slot, Ciphertext: d.Ciphertext, Hint: d.Hint, Label: d.Label, KMSKey: d.KMSKey,
 		Version: d.Version, CreatedAt: timeOrZero(d.CreatedAt), UpdatedAt: d.UpdatedAt, TestedAt: timeOrZero(d.TestedAt), TestResult: d.TestResult})
 	return nil
 }
