@@ -21,7 +21,6 @@ func newStandard() *retry.Standard { return retry.NewStandard() }
 func (q quick) IsErrorRetryable(err error) bool              { return q.standard.IsErrorRetryable(err) }
 func (q quick) MaxAttempts() int                             { return q.standard.MaxAttempts() }
 func (q quick) RetryDelay(int, error) (time.Duration, error) { return time.Millisecond, nil }
-func (q quick) GetInitialToken() func(error) error           { return q.standard.GetInitialToken() }
 func (q quick) GetRetryToken(ctx context.Context, err error) (func(error) error, error) {
 	return q.standard.GetRetryToken(ctx, err)
 }

@@ -98,7 +98,7 @@ func classifyCode(api smithy.APIError, err error) error {
 	if m := api.ErrorMessage(); m != "" {
 		words += ": " + m
 	}
-	answer := awsAnswer{code: api.ErrorCode(), words: words}
+	answer := awsAnswer{code: api.ErrorCode(), words: words, said: api.ErrorMessage()}
 	if remedy := remedies[api.ErrorCode()]; remedy != "" {
 		answer.words += ": " + remedy
 	}
@@ -109,7 +109,10 @@ func classifyCode(api smithy.APIError, err error) error {
 }
 
 // An awsAnswer is an error that AWS answered with.
-type awsAnswer struct{ code, words string }
+type awsAnswer struct {
+	code, words string
+	said        string // AWS's own message
+}
 
 func (e awsAnswer) Error() string { return e.words }
 

@@ -84,12 +84,11 @@ func (a *AWS) put(ctx context.Context, chatbot, name string, of any, was int64) 
 // against itself: the SDK sends a write again whose reply it did not see, and
 // then the condition fails on what the first attempt has written.
 func (a *AWS) settle(ctx context.Context, item map[string]types.AttributeValue, chatbot, name string, was int64) error {
-	out, err := a.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &a.cfg.Table, ConsistentRead: aws.Bool(true),
-		Key: map[string]types.AttributeValue{"chatbot_id": text(chatbot), "item": text(name)}})
-	if err = a.explain("dynamodb GetItem on table "+a.cfg.Table, err); err != nil {
+	stored, err := a.item(ctx, chatbot, name)
+	if err != nil {
 		return err
 	}
-	if sameItem(out.Item, item) {
+	if sameItem(stored, item) {
 		return nil
 	}
 	return fmt.Errorf("%s of chatbot %s does not have version %d any more: %w", name, chatbot, was, ErrConflict)

@@ -225,3 +225,17 @@ func (l *Local) writeEmpty() error {
 	}
 	return l.write(f)
 }
+
+// refresh takes in what is on the disk now. The view is otherwise as old as the
+// last poll, or what this process believes to have written.
+func (l *Local) refresh() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	f, print, err := l.read(now)
+	if err != nil {
+		return fmt.Errorf("local store: %w", err)
+	}
+	l.adopt(f, print, now)
+	return nil
+}

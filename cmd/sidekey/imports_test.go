@@ -22,6 +22,8 @@ var arrows = map[string][]string{
 	"sandbox":    {},
 	"bench":      {},
 
+	"deploy/aws": {}, // files for operators, and tests of them
+
 	// For tests only: testOnly.
 	"sandbox/npmtest": {},
 	"sandbox/awstest": {"sandbox", "sandbox/npmtest"},

@@ -23,17 +23,16 @@ type openStore struct {
 // is; the table and the key of AWS are made by store init only. told is called
 // when a local store cannot be read any more, and when it can again.
 func (ld *loaded) open(ctx context.Context, kind string, create bool, told func(error)) (*openStore, error) {
-	c := &ld.Config.Store
 	if kind == storeAWS {
-		a, err := credstore.OpenAWS(ctx, credstore.AWSConfig{Table: c.AWS.Table, KMSKey: c.AWS.KMSKey, Region: c.AWS.Region})
+		a, err := ld.openAWS(ctx)
 		if err != nil {
 			return nil, err
 		}
 		return &openStore{Backend: a.Backend(), aws: a}, nil
 	}
-	l, err := credstore.OpenLocal(credstore.LocalConfig{
-		Dir: c.Local.Dir, Keyset: ld.Secrets["store.local.keyset"], Create: create, OnError: told,
-	})
+	c := ld.localConfig()
+	c.Create, c.OnError = create, told
+	l, err := credstore.OpenLocal(c)
 	if err != nil {
 		return nil, err
 	}

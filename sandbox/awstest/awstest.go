@@ -55,6 +55,8 @@ type World struct {
 	counts map[string]int
 	fault  func(Call) Fault
 	allow  func(Call) bool
+
+	retention retention
 }
 
 var tables atomic.Int64

@@ -144,6 +144,8 @@ func (w *World) pick(c *Call, db http.Handler) http.Handler {
 	switch {
 	case strings.HasPrefix(c.Op, "kms:"):
 		return w.KMS
+	case w.retention.knows(c.Op):
+		return w.retention.handler(c, db)
 	}
 	return db
 }
