@@ -150,7 +150,11 @@ func TestMisplacedItemsAreRefused(t *testing.T) {
 		"item of another provider": {Chatbot: "bot", Settings: settings, Keys: []KeyRecord{{Item: "key#groq", Slug: provider.OpenAI, Ciphertext: sealed}}},
 		"two keys of a provider": {Chatbot: "bot", Settings: settings, Keys: []KeyRecord{
 			{Item: "key#openai", Slug: provider.OpenAI, Ciphertext: sealed}, {Item: "key#openai", Slug: provider.OpenAI, Ciphertext: sealed}}},
-		"no record": nil,
+		"two keys of a slot": {Chatbot: "bot", Settings: settings, Keys: []KeyRecord{
+			{Item: "key#openai#2", Slug: provider.OpenAI, Slot: 2, Ciphertext: sealed}, {Item: "key#openai#2", Slug: provider.OpenAI, Slot: 2, Ciphertext: sealed}}},
+		"item of another slot": {Chatbot: "bot", Settings: settings, Keys: []KeyRecord{{Item: "key#openai#2", Slug: provider.OpenAI, Slot: 1, Ciphertext: sealed}}},
+		"no name of a key":     {Chatbot: "bot", Settings: settings, Keys: []KeyRecord{{Item: "key#openai#02", Slug: provider.OpenAI, Slot: 2, Ciphertext: sealed}}},
+		"no record":            nil,
 	} {
 		if _, err := newKeyring("bot", rec, nil, r.cache.opener); err == nil {
 			t.Errorf("%s: accepted", what)
