@@ -19,7 +19,7 @@ import (
 // A bench plans and edits bodies without sockets: as a whole, or as a stream.
 type bench struct {
 	h    *Handler
-	keys []*credstore.Keyring // of nobody, of one key, of two, of several for each of two providers
+	keys []*credstore.Keyring // of nobody, of one key, of two; of several for each of two providers, for one
 	sent int                  // bodies that were compared as they would be sent
 }
 
@@ -45,18 +45,21 @@ func newBench(t testing.TB) *bench {
 			check(err)
 		}
 	}
-	for slug, key := range map[string]string{"openai": openaiCanary, "anthropic": anthropicCanary} {
-		for slot := 1; slot <= 4; slot++ {
-			_, err := owner.Slot(slot).Set(t.Context(), "several", sluggish(slug), secret(fmt.Sprint(key, "-", slot)), credstore.SetOptions{})
+	for slot := 1; slot <= 4; slot++ {
+		o, key := owner.Slot(slot), func(k string) credstore.Secret { return secret(fmt.Sprint(k, "-", slot)) }
+		for _, chatbot := range []string{"several", "several-of-one"} {
+			_, err := o.Set(t.Context(), chatbot, "openai", key(openaiCanary), credstore.SetOptions{})
 			check(err)
 		}
+		_, err := o.Set(t.Context(), "several", "anthropic", key(anthropicCanary), credstore.SetOptions{})
+		check(err)
 	}
 	cfg := testConfig()
 	cfg.Gateway.URL = "http://127.0.0.1:9"
 	b := &bench{}
 	b.h, err = New(cfg, cache, zerolog.Nop())
 	check(err)
-	for _, chatbot := range []string{"none", "one", "two", "several"} {
+	for _, chatbot := range []string{"none", "one", "two", "several", "several-of-one"} {
 		k, err := cache.Keyring(t.Context(), chatbot)
 		check(err)
 		b.keys = append(b.keys, k)
