@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
@@ -41,6 +42,14 @@ func isOutageCode(code string, status int) bool {
 	return throttled || again || outageCodes[code] || status >= http.StatusInternalServerError || status == http.StatusTooManyRequests
 }
 
+// What to do about outages. Most pass by themselves, and what is known stays in
+// use meanwhile; these are for those that do not.
+const (
+	remedyReach    = "look at this machine's way to AWS, at the region, and at AWS_ENDPOINT_URL_* if it is set"
+	remedyThrottle = "it passes when fewer ask; if it does not, ask AWS for a higher quota, set the table to on demand, or raise cache.recheck"
+	remedyTrouble  = "AWS has trouble of its own: look at its health page if this lasts"
+)
+
 // remedies says what to do about an answer, by its code.
 var remedies = map[string]string{
 	"AccessDeniedException":            "allow this to the sidecar's role; `sidekey store status` checks every permission",
@@ -56,21 +65,50 @@ var remedies = map[string]string{
 	"ValidationException":              "the table's keys must be chatbot_id and item, both text: look at store.aws.table",
 	"ExpiredToken":                     "renew this machine's AWS credentials",
 	"ExpiredTokenException":            "renew this machine's AWS credentials",
-	"InvalidSignatureException":        "set this machine's clock, or correct its AWS secret key",
+	"InvalidSignatureException":        remedyClock,
+	"SignatureDoesNotMatch":            remedyClock,
+	"RequestTimeTooSkewed":             remedyClock,
+	"RequestExpired":                   remedyClock,
+	"RequestInTheFuture":               remedyClock,
+}
+
+const remedyClock = "set this machine's clock, or correct its AWS secret key"
+
+// remedyOf returns what to do about an answer, "" if there is nothing to say.
+func remedyOf(code string, status int) string {
+	if r, ok := remedies[code]; ok {
+		return r
+	}
+	if _, throttled := retry.DefaultThrottleErrorCodes[code]; throttled || status == http.StatusTooManyRequests {
+		return remedyThrottle
+	}
+	if isOutageCode(code, status) {
+		return remedyTrouble
+	}
+	return ""
 }
 
 // explain turns what the SDK returned into an error of this package: what was
 // done, what came back, what to do, and, by ErrUnreachable, of which kind it
-// is. It also remembers it for Err.
+// is. It also remembers it for Err. The first word of what is the service:
+// "dynamodb Query on table sidekey".
 func (a *AWS) explain(what string, err error) error {
+	service, _, _ := strings.Cut(what, " ")
 	if err != nil {
-		err = fmt.Errorf("%s: %w", what, classify(err))
+		err = &awsError{service, what, classify(err)}
 	}
-	if !errors.Is(err, context.Canceled) { // then the caller left, which says nothing
-		a.last.Store(&awsOutcome{err})
-	}
+	a.health.note(service, err)
 	return err
 }
+
+// An awsError is a call of a service that failed.
+type awsError struct {
+	service, what string
+	err           error
+}
+
+func (e *awsError) Error() string { return e.what + ": " + e.err.Error() }
+func (e *awsError) Unwrap() error { return e.err }
 
 func classify(err error) error {
 	var creds credentialsError
@@ -78,13 +116,15 @@ func classify(err error) error {
 	var sent *smithyhttp.RequestSendError
 	switch {
 	case errors.As(err, &creds):
-		return fmt.Errorf("%w: no AWS credentials were found: give this machine a role, or set AWS_PROFILE: %w", ErrUnreachable, creds.error)
+		return fmt.Errorf("%w: %w", ErrUnreachable, creds)
 	case errors.As(err, &api):
 		return classifyCode(api, err)
 	case errors.Is(err, errCleartext):
 		return errCleartext
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w: no answer in time: %s: %w", ErrUnreachable, remedyReach, context.DeadlineExceeded)
 	case errors.As(err, &sent):
-		return fmt.Errorf("%w: %w", ErrUnreachable, sent.Err)
+		return fmt.Errorf("%w: %w: %s", ErrUnreachable, sent.Err, remedyReach)
 	}
 	return fmt.Errorf("%w: %w", ErrUnreachable, err)
 }
@@ -99,7 +139,7 @@ func classifyCode(api smithy.APIError, err error) error {
 		words += ": " + m
 	}
 	answer := awsAnswer{code: api.ErrorCode(), words: words, said: api.ErrorMessage()}
-	if remedy := remedies[api.ErrorCode()]; remedy != "" {
+	if remedy := remedyOf(api.ErrorCode(), status); remedy != "" {
 		answer.words += ": " + remedy
 	}
 	if isOutageCode(api.ErrorCode(), status) {

@@ -1,6 +1,7 @@
 package credstore
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 
 	"github.com/sidekey/sidekey/provider"
 	"github.com/sidekey/sidekey/sandbox/awstest"
@@ -29,24 +31,24 @@ func TestAWSAnswersAreToldFromOutagesByTheirCode(t *testing.T) {
 		attempts int
 		remedy   string
 	}{
-		{"dynamodb:Query", "ThrottlingException", 400, true, 3, ""},
-		{"dynamodb:Query", "ProvisionedThroughputExceededException", 400, true, 3, ""},
-		{"dynamodb:Query", "RequestLimitExceeded", 400, true, 3, ""},
-		{"dynamodb:Query", "InternalServerError", 500, true, 3, ""},
-		{"dynamodb:Query", "ServiceUnavailable", 503, true, 3, ""},
-		{"dynamodb:Query", "SomethingNew", 502, true, 3, ""},
+		{"dynamodb:Query", "ThrottlingException", 400, true, 3, "quota"},
+		{"dynamodb:Query", "ProvisionedThroughputExceededException", 400, true, 3, "quota"},
+		{"dynamodb:Query", "RequestLimitExceeded", 400, true, 3, "quota"},
+		{"dynamodb:Query", "InternalServerError", 500, true, 3, "health page"},
+		{"dynamodb:Query", "ServiceUnavailable", 503, true, 3, "health page"},
+		{"dynamodb:Query", "SomethingNew", 502, true, 3, "health page"},
 		{"dynamodb:Query", "ExpiredTokenException", 400, true, 1, "renew this machine's AWS credentials"},
-		{"dynamodb:Query", "RequestTimeTooSkewed", 403, true, 1, ""},
+		{"dynamodb:Query", "RequestTimeTooSkewed", 403, true, 1, "clock"},
 		{"dynamodb:Query", "InvalidSignatureException", 400, true, 1, "clock"},
 		{"dynamodb:Query", "AccessDeniedException", 400, false, 1, "sidekey store status"},
 		{"dynamodb:Query", "ResourceNotFoundException", 400, false, 1, "sidekey store init"},
 		{"dynamodb:Query", "UnrecognizedClientException", 400, false, 1, "credentials"},
 		{"dynamodb:Query", "ValidationException", 400, false, 1, "chatbot_id and item"},
 		{"dynamodb:Query", "SomethingNew", 400, false, 1, ""},
-		{"kms:Decrypt", "ThrottlingException", 400, true, 3, ""},
-		{"kms:Decrypt", "KMSInternalException", 500, true, 3, ""},
-		{"kms:Decrypt", "DependencyTimeoutException", 500, true, 3, ""},
-		{"kms:Decrypt", "KeyUnavailableException", 500, true, 3, ""},
+		{"kms:Decrypt", "ThrottlingException", 400, true, 3, "quota"},
+		{"kms:Decrypt", "KMSInternalException", 500, true, 3, "health page"},
+		{"kms:Decrypt", "DependencyTimeoutException", 500, true, 3, "health page"},
+		{"kms:Decrypt", "KeyUnavailableException", 500, true, 3, "health page"},
 		{"kms:Decrypt", "AccessDeniedException", 400, false, 1, "sidekey store status"},
 		{"kms:Decrypt", "DisabledException", 400, false, 1, "enable the KMS key"},
 		{"kms:Decrypt", "KMSInvalidStateException", 400, false, 1, "deletion"},
@@ -73,11 +75,14 @@ func TestAWSAnswersAreToldFromOutagesByTheirCode(t *testing.T) {
 			if n := w.Count(c.op); n != c.attempts {
 				t.Errorf("%d attempts, want %d", n, c.attempts)
 			}
-			if a.Err() == nil {
-				t.Error("the store says it is well")
+			// A bad row says nothing about the store.
+			if well := a.Err() == nil; well != (c.code == "InvalidCiphertextException" || c.code == "IncorrectKeyException") {
+				t.Errorf("the store says: %v", a.Err())
 			}
 			w.Fault(nil)
-			if _, err := a.Load(t.Context(), "bot-0", Latest); err != nil || a.Err() != nil {
+			rec, err = a.Load(t.Context(), "bot-0", Latest)
+			must(t, err)
+			if _, err = a.cipher.Decrypt(t.Context(), rec.Keys[0].Ciphertext, sealContext(w.Table, "bot-0", "key#openai")); err != nil || a.Err() != nil {
 				t.Errorf("after that: %v, %v", err, a.Err())
 			}
 		})
@@ -86,7 +91,15 @@ func TestAWSAnswersAreToldFromOutagesByTheirCode(t *testing.T) {
 
 // eagerly shortens the SDK's pauses between attempts; their number stays.
 func eagerly(c *aws.Config) {
-	c.Retryer = func() aws.Retryer { return quick{aws.NopRetryer{}, newStandard()} }
+	c.Retryer = func() aws.Retryer {
+		return retry.NewStandard(func(o *retry.StandardOptions) {
+			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return time.Millisecond, nil })
+		})
+	}
+}
+
+func noCredentials(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{}, errors.New("no role here")
 }
 
 func TestAWSThatCannotBeReachedIsAnOutage(t *testing.T) {

@@ -88,7 +88,7 @@ func (a *AWS) settle(ctx context.Context, item map[string]types.AttributeValue, 
 	if err != nil {
 		return err
 	}
-	if sameItem(stored, item) {
+	if formOf(name).same(stored, item) {
 		return nil
 	}
 	return fmt.Errorf("%s of chatbot %s does not have version %d any more: %w", name, chatbot, was, ErrConflict)

@@ -165,7 +165,7 @@ func (f *localFile) record(chatbot string) *Record {
 	}
 	if s := c.Settings; s != nil {
 		rec.Settings = &Settings{AccountID: s.AccountID, BYOKEnabled: s.BYOKEnabled,
-			BYOI: (*BYOI)(s.BYOI), Version: s.Version, UpdatedAt: s.UpdatedAt}
+			BYOI: s.BYOI.own(), Version: s.Version, UpdatedAt: s.UpdatedAt}
 	}
 	for name, k := range c.Keys {
 		slug, slot, _ := parseKeyItem(keyPrefix + name) // check has seen it
@@ -188,7 +188,21 @@ func (f *localFile) chatbot(id string) *localChatbot {
 
 func toLocalSettings(s *Settings) *localSettings {
 	return &localSettings{AccountID: s.AccountID, BYOKEnabled: s.BYOKEnabled,
-		BYOI: (*localBYOI)(s.BYOI), Version: s.Version, UpdatedAt: s.UpdatedAt.UTC()}
+		BYOI: toLocalBYOI(s.BYOI), Version: s.Version, UpdatedAt: s.UpdatedAt.UTC()}
+}
+
+func toLocalBYOI(b *BYOI) *localBYOI {
+	if b == nil {
+		return nil
+	}
+	return &localBYOI{b.URL, b.AuthHeader, b.Ciphertext}
+}
+
+func (b *localBYOI) own() *BYOI {
+	if b == nil {
+		return nil
+	}
+	return &BYOI{URL: b.URL, AuthHeader: b.AuthHeader, Ciphertext: b.Ciphertext}
 }
 
 func toLocalKey(k *KeyRecord) *localKey {

@@ -27,6 +27,8 @@ type Settings struct {
 	BYOI        *BYOI // nil: none
 	Version     int64 // grows with every write
 	UpdatedAt   time.Time
+
+	later attributes
 }
 
 // BYOI is the owner's own inference endpoint: item "settings", field byoi.
@@ -34,6 +36,8 @@ type BYOI struct {
 	URL        string
 	AuthHeader string // "" means "Authorization: Bearer"
 	Ciphertext []byte // sealed for item "settings"
+
+	later attributes
 }
 
 // A KeyRecord is one stored provider credential: item "key#<slug>" or
@@ -51,6 +55,8 @@ type KeyRecord struct {
 	UpdatedAt  time.Time
 	TestedAt   time.Time // zero: never
 	TestResult string    // one of provider's verdicts
+
+	later attributes
 }
 
 // Deleted reports whether this is only the mark that a key leaves behind. The
@@ -62,11 +68,16 @@ func (k *KeyRecord) Deleted() bool { return len(k.Ciphertext) == 0 }
 // SettingsItem is the item name of the settings.
 const SettingsItem = "settings"
 
-var validID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
+// validID lacks the length: to compile a counted repetition costs each start a
+// millisecond.
+var validID = regexp.MustCompile(`^[A-Za-z0-9._:-]+$`)
+
+// maxID is how long an id may be, in bytes.
+const maxID = 128
 
 // ValidID reports whether s can be a chatbot or account id:
 // [A-Za-z0-9._:-]{1,128}.
-func ValidID(s string) bool { return validID.MatchString(s) }
+func ValidID(s string) bool { return len(s) <= maxID && validID.MatchString(s) }
 
 // checkID explains a bad id without repeating it in full.
 func checkID(what, s string) error {

@@ -57,7 +57,7 @@ func TestMalformedKeyItemsRefuseTheChatbot(t *testing.T) {
 			t.Fatal(err)
 		}
 		rows.copy(bot, "key#openai", bot, item)
-		if _, err := a.Load(t.Context(), bot, Latest); err == nil || isOutage(err) || !strings.Contains(err.Error(), "is not the name of a key") {
+		if _, err := a.Load(t.Context(), bot, Latest); err == nil || isOutage(err) || !strings.Contains(err.Error(), "not the name of a key") {
 			t.Errorf("%q: got %v, want an answer that refuses it", item, err)
 		}
 		cache, err := NewCache(a.Backend(), CacheConfig{})

@@ -42,7 +42,7 @@ func (s *kmsState) find(name string) (kmsKey, error) {
 }
 
 func aliasNotFound(name string) error {
-	if !aliasPattern.MatchString(name) {
+	if !aliasName(name) {
 		name = "alias/(malformed)"
 	}
 	return kmsRefusal("NotFoundException", "Alias %s is not found.", kmsARN+name)

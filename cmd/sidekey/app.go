@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
 	"github.com/sidekey/sidekey/provider"
@@ -30,6 +31,9 @@ type app struct {
 	// client and providerURL are how keys are tested (provider.Checker).
 	client      *http.Client
 	providerURL func(slug provider.Slug, real string) string
+	// sdk is what serve uses in the place of the SDK's own findings
+	// (credstore.AWSConfig.SDK). nil: the SDK looks for itself.
+	sdk *aws.Config
 	// settle and poll are the watcher's pace (watch.go).
 	settle, poll time.Duration
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/viper"
 
@@ -57,6 +58,7 @@ type loaded struct {
 	source map[string]string // path -> where it was set
 	lines  map[string]int
 	data   []byte
+	sdk    *aws.Config // app.sdk, for open
 }
 
 // find returns the file to read, "" if there is none.

@@ -26,15 +26,16 @@ type process struct {
 	status     chan int
 }
 
-// launch starts one; config must not name listeners. It ends with the test.
-func launch(t *testing.T, config string) *process {
+// launch starts one; config must not name listeners, and env adds to this
+// process's own. It ends with the test.
+func launch(t *testing.T, config string, env ...string) *process {
 	t.Helper()
 	dir := t.TempDir()
 	p := &process{T: t, status: make(chan int, 1)}
 	file := writeFile(t, filepath.Join(dir, "sidekey.yaml"), "listen: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}\nlog: {format: json}\n"+config)
 	p.cmd = exec.Command("sidekey", "serve", "--config", file)
 	p.cmd.Dir, p.cmd.Stderr = dir, &p.logs
-	p.cmd.Env = append(os.Environ(), "KEY="+canary)
+	p.cmd.Env = append(append(os.Environ(), "KEY="+canary), env...)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

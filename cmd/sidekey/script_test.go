@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +40,46 @@ func TestScripts(t *testing.T) {
 			e.Setenv("FAKE_PROVIDER", fake)
 			return nil
 		},
+	})
+}
+
+// What owners do is one set of scripts for both kinds of stores. In a script the
+// condition [aws] tells them apart.
+func TestStoreScripts(t *testing.T) {
+	fake := fakeProviders(t)
+	const dir = "testdata/script/store"
+	run := func(t *testing.T, aws bool, setup func(*testscript.Env) error) {
+		testscript.Run(t, testscript.Params{
+			Dir: dir, RequireExplicitExec: true, Deadline: time.Now().Add(time.Minute),
+			Condition: func(name string) (bool, error) {
+				if name != "aws" {
+					return false, fmt.Errorf("no condition %s", name)
+				}
+				return aws, nil
+			},
+			Setup: func(e *testscript.Env) error {
+				e.Setenv("FAKE_PROVIDER", fake)
+				return setup(e)
+			},
+		})
+	}
+	t.Run("local", func(t *testing.T) {
+		run(t, false, func(*testscript.Env) error { return nil })
+	})
+	t.Run("aws", func(t *testing.T) {
+		scripts, err := filepath.Glob(dir + "/*.txtar")
+		if err != nil || len(scripts) == 0 {
+			t.Fatalf("no scripts: %v", err)
+		}
+		worlds := make(chan *awsRig, len(scripts)) // one for each
+		for range scripts {
+			worlds <- awsWorld(t)
+		}
+		run(t, true, func(e *testscript.Env) error {
+			r := <-worlds
+			e.Vars = append(e.Vars, r.w.Env()...)
+			return os.WriteFile(filepath.Join(e.WorkDir, "sidekey.yaml"), []byte(r.storeConfig()), 0o600)
+		})
 	})
 }
 

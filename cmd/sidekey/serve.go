@@ -37,10 +37,11 @@ SIGHUP, and on POST /-/reload. A bad one changes nothing.`,
 // A sidecar is all that serve runs, wired together (wire.go) and not yet, or
 // no longer, moving.
 type sidecar struct {
-	app   *app
-	start *loaded // the configuration of the start; reloader holds the present one
-	logs  *Logs
-	log   zerolog.Logger
+	app        *app
+	start      *loaded // the configuration of the start; reloader holds the present one
+	logs       *Logs
+	log        zerolog.Logger
+	complaints *complaints
 
 	store    *openStore
 	source   *liveSource

@@ -19,7 +19,7 @@ func (a *app) storeCommand() *cobra.Command {
 // openAWS makes the clients for the configured table and key.
 func (ld *loaded) openAWS(ctx context.Context) (*credstore.AWS, error) {
 	c := &ld.Config.Store.AWS
-	return credstore.OpenAWS(ctx, credstore.AWSConfig{Table: c.Table, KMSKey: c.KMSKey, Region: c.Region})
+	return credstore.OpenAWS(ctx, credstore.AWSConfig{Table: c.Table, KMSKey: c.KMSKey, Region: c.Region, SDK: ld.sdk})
 }
 
 // localConfig is the configured local store.

@@ -19,6 +19,7 @@ import (
 func (a *app) wire(ctx context.Context, ld *loaded) (_ *sidecar, err error) {
 	s := &sidecar{app: a, start: ld, logs: NewLogs(a.stderr, ld.Config.Log)}
 	s.log = s.logs.Logger
+	s.complaints = newComplaints(s.log)
 	defer func() {
 		if err != nil {
 			s.undo()
@@ -28,6 +29,7 @@ func (a *app) wire(ctx context.Context, ld *loaded) (_ *sidecar, err error) {
 	// mounted would otherwise look like a store in which nobody has keys, and
 	// the platform would pay for all.
 	_, named := ld.source["store.local.dir"]
+	ld.sdk = a.sdk
 	if s.store, err = ld.open(ctx, ld.Config.Store.Kind, !named, s.storeState); err != nil {
 		return nil, err
 	}
@@ -85,9 +87,7 @@ func (s *sidecar) storeState(err error) {
 func (s *sidecar) newCache(c *Cache) (*credstore.Cache, error) {
 	return credstore.NewCache(s.store.Backend, credstore.CacheConfig{
 		TTL: c.TTL, StaleLimit: c.StaleLimit, Recheck: c.Recheck, MaxChatbots: c.MaxChatbots,
-		OnError: func(chatbot string, err error) {
-			s.log.Warn().Str("chatbot", chatbot).Err(err).Msg("keys could not be loaded")
-		},
+		OnError: s.complaints.note,
 	})
 }
 

@@ -20,7 +20,6 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -55,6 +54,10 @@ type World struct {
 	counts map[string]int
 	fault  func(Call) Fault
 	allow  func(Call) bool
+	ahead  *time.Duration // of this machine's clock; nil: no matter
+	skews  int
+	server *http.Server // nil: down
+	front  http.Handler
 
 	retention retention
 }
@@ -70,13 +73,11 @@ func Start(t testing.TB) *World {
 	}
 	w := &World{KMS: kms, counts: map[string]int{}}
 	w.Table = fmt.Sprintf("t%d-%d", os.Getpid(), tables.Add(1))
-	s := httptest.NewServer(w.front(start(t)))
-	t.Cleanup(func() {
-		// Close alone would wait for calls that nobody waits for any more.
-		s.CloseClientConnections()
-		s.Close()
-	})
-	w.URL = s.URL
+	w.front = w.newFront(start(t))
+	if err := w.listen("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Down)
 	return w
 }
 

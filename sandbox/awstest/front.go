@@ -17,6 +17,7 @@ type Call struct {
 	Op      string // dynamodb:Query, kms:Decrypt
 	N       int    // which one of its kind, from 1
 	Who     string // the id of the access key
+	Token   string // the session token of temporary credentials
 	Table   string
 	Index   string
 	Key     string            // KMS: as it was named
@@ -99,13 +100,14 @@ func (w *World) note(c *Call) (f Fault, allowed bool) {
 	return f, allow == nil || allow(*c)
 }
 
-// front judges each call and hands it on.
-func (w *World) front(dynalite string) http.Handler {
+// newFront makes what judges each call and hands it on.
+func (w *World) newFront(dynalite string) http.Handler {
 	u, err := url.Parse(dynalite)
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
 	db := httputil.NewSingleHostReverseProxy(u)
+	db.ModifyResponse = func(r *http.Response) error { r.Header.Del("Date"); return nil } // the front's holds
 	db.ErrorHandler = func(rw http.ResponseWriter, _ *http.Request, _ error) { panic(http.ErrAbortHandler) }
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		c, err := read(r)
@@ -113,6 +115,7 @@ func (w *World) front(dynalite string) http.Handler {
 			panic(http.ErrAbortHandler)
 		}
 		fault, allowed := w.note(c)
+		skewed := w.skewed(rw, r)
 		if fault.Delay > 0 {
 			select {
 			case <-time.After(fault.Delay):
@@ -124,6 +127,10 @@ func (w *World) front(dynalite string) http.Handler {
 		if !allowed {
 			answer(rw, http.StatusBadRequest, "AccessDeniedException",
 				"User: arn:aws:iam::000000000000:user/"+c.Who+" is not authorized to perform: "+c.Op)
+			return
+		}
+		if skewed {
+			answer(rw, http.StatusForbidden, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large.")
 			return
 		}
 		if fault.Drop || fault.Code != "" {
@@ -157,7 +164,7 @@ func read(r *http.Request) (*Call, error) {
 		return nil, err
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	c := &Call{Op: service(r), Body: body}
+	c := &Call{Op: service(r), Token: r.Header.Get("X-Amz-Security-Token"), Body: body}
 	if _, rest, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok {
 		c.Who, _, _ = strings.Cut(rest, "/")
 	}
