@@ -17,6 +17,12 @@ func TestHitDoesNotAllocate(t *testing.T) {
 	ctx := t.Context()
 	r.set("bot", "k")
 	r.serves("bot", "k")
+	for slot := 2; slot <= 5; slot++ {
+		if _, err := r.owner.Slot(slot).Set(ctx, "several", provider.OpenAI, NewSecret([]byte(canary("k"))), SetOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.servesAll("several", "k", "k", "k", "k")
 	r.ring("nobody")
 	for what, use := range map[string]func(){
 		"keyring": func() { r.cache.Keyring(ctx, "bot") },
@@ -27,6 +33,14 @@ func TestHitDoesNotAllocate(t *testing.T) {
 				k.BYOI()
 				s, _ := k.Secret(ctx, provider.OpenAI)
 				s.Reveal()
+			}
+		},
+		"several keys": func() {
+			k, _ := r.cache.Keyring(ctx, "several")
+			var room [MaxSlots]Secret
+			all, _ := k.AppendSecrets(ctx, room[:0], provider.OpenAI)
+			if len(all) != 4 || k.Version(provider.OpenAI) == 0 || len(k.Slugs()) != 1 {
+				t.Fatal("want four keys of one provider")
 			}
 		},
 	} {

@@ -150,7 +150,7 @@ func fill(t *testing.T, a *AWS, chatbots int, slugs ...provider.Slug) {
 				bot := fmt.Sprintf("bot-%d", i)
 				err := a.PutSettings(t.Context(), bot, &Settings{AccountID: "acme", BYOKEnabled: true, Version: 1}, 0)
 				for _, slug := range slugs {
-					item := KeyItem(slug)
+					item := KeyItem(slug, 1)
 					sealed, sealErr := a.cipher.Encrypt(t.Context(), []byte(canary(fmt.Sprintf("%s-%d", slug, i))), sealContext(a.cfg.Table, bot, item))
 					if err == nil && sealErr == nil {
 						err = a.PutKey(t.Context(), bot, &KeyRecord{Item: item, Slug: slug, Ciphertext: sealed, Version: 1}, 0)

@@ -149,7 +149,7 @@ func TestAWSWriteWhoseReplyWasLostIsNoConflict(t *testing.T) {
 		must(t, o.Delete(t.Context(), "bot", provider.OpenAI, ""))
 		rec, err := a.Load(t.Context(), "bot", Latest)
 		must(t, err)
-		if k := rec.key(provider.OpenAI); k == nil || !k.Deleted() || k.Version <= info.Version || rec.Settings.BYOKEnabled {
+		if k := rec.key("key#openai"); k == nil || !k.Deleted() || k.Version <= info.Version || rec.Settings.BYOKEnabled {
 			t.Errorf("the record is not what was written")
 		}
 		if w.Count("dynamodb:GetItem") == 0 {

@@ -178,7 +178,7 @@ func TestCacheKeepsTimeByTheMonotonicClock(t *testing.T) {
 		c.entries.put(e, stamp)
 		_, err := e.keyring.Secret(t.Context(), provider.OpenAI)
 		must(t, err)
-		monotonic(t, load+" secret", e.keyring.find(provider.OpenAI).sealed.open.Load().span)
+		monotonic(t, load+" secret", e.keyring.find(provider.OpenAI, 1).sealed.open.Load().span)
 	}
 }
 

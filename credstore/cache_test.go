@@ -50,7 +50,7 @@ func TestKeyIsNotUsedLongerThanTTLAfterItWasConfirmed(t *testing.T) {
 func TestNoUseEverGetsAKeyThatWasReplacedMoreThanTTLAgo(t *testing.T) {
 	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
 		replaced := map[int64]time.Time{} // version -> when the next one was stored
-		version := func() int64 { return r.store.recs["bot"].key(provider.OpenAI).Version }
+		version := func() int64 { return r.store.recs["bot"].key("key#openai").Version }
 		r.set("bot", "k")
 		for end := time.Now().Add(48 * time.Hour); time.Now().Before(end); {
 			time.Sleep(rand.N([]time.Duration{time.Second, time.Minute, 10 * time.Minute}[rand.IntN(3)]))

@@ -36,7 +36,7 @@ func TestStoreReturnsWhatWasPut(t *testing.T) {
 		at := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
 		settings := Settings{AccountID: "acme", BYOKEnabled: true, Version: 7, UpdatedAt: at,
 			BYOI: &BYOI{URL: "https://x.example/v1", AuthHeader: "X-Key", Ciphertext: []byte{1, 2, 0, 255}}}
-		key := KeyRecord{Item: "key#openai", Slug: provider.OpenAI, Ciphertext: []byte{0, 9, 8}, Hint: "abcd", Label: "mine \"é\"",
+		key := KeyRecord{Item: "key#openai", Slug: provider.OpenAI, Slot: 1, Ciphertext: []byte{0, 9, 8}, Hint: "abcd", Label: "mine \"é\"",
 			KMSKey: "alias/x", Version: 12, CreatedAt: at, UpdatedAt: at.Add(1), TestedAt: at.Add(2), TestResult: "valid"}
 		if err := errors.Join(b.Store.PutSettings(ctx, "bot", &settings, 0), b.Store.PutKey(ctx, "bot", &key, 0)); err != nil {
 			t.Fatal(err)
@@ -50,6 +50,41 @@ func TestStoreReturnsWhatWasPut(t *testing.T) {
 		}
 		if s := rec.Settings; s.AccountID != "acme" || !s.BYOKEnabled || s.Version != 7 || !s.UpdatedAt.Equal(at) {
 			t.Errorf("settings %+v", s)
+		}
+	})
+}
+
+// Each slot is an item of its own: a write on the version of one says nothing
+// about the others, and none is lost.
+func TestStoreKeepsSlotsApart(t *testing.T) {
+	backends(t, func(t *testing.T, b Backend) {
+		ctx := t.Context()
+		put := func(slot int, version, was int64) error {
+			return b.Store.PutKey(ctx, "bot", &KeyRecord{Item: KeyItem(provider.OpenAI, slot), Slug: provider.OpenAI, Slot: slot, Version: version, Ciphertext: []byte{byte(slot)}}, was)
+		}
+		for slot := 1; slot <= MaxSlots; slot++ {
+			must(t, put(slot, int64(10*slot), 0))
+			if err := put(slot, 99, 0); !errors.Is(err, ErrConflict) {
+				t.Errorf("slot %d twice: got %v, want ErrConflict", slot, err)
+			}
+		}
+		must(t, put(2, 25, 20))
+		if err := put(3, 99, 25); !errors.Is(err, ErrConflict) {
+			t.Errorf("slot 3 on the version of slot 2: got %v, want ErrConflict", err)
+		}
+		rec, err := b.Store.Load(ctx, "bot", Latest)
+		must(t, err)
+		slices.SortFunc(rec.Keys, func(a, b KeyRecord) int { return a.Slot - b.Slot })
+		var got []string
+		for _, k := range rec.Keys {
+			got = append(got, fmt.Sprintf("%s %s %d %d %v", k.Item, k.Slug, k.Slot, k.Version, k.Ciphertext))
+		}
+		want := []string{"key#openai openai 1 10 [1]", "key#openai#2 openai 2 25 [2]"}
+		for slot := 3; slot <= MaxSlots; slot++ {
+			want = append(want, fmt.Sprintf("key#openai#%d openai %[1]d %d [%[1]d]", slot, 10*slot))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got  %q\nwant %q", got, want)
 		}
 	})
 }
@@ -148,6 +183,7 @@ func TestCipherOpensWithTheSameContextOnly(t *testing.T) {
 			"another table":   sealContext("table2", "bot", "key#openai"),
 			"another chatbot": sealContext("table", "bot2", "key#openai"),
 			"another item":    sealContext("table", "bot", "key#groq"),
+			"another slot":    sealContext("table", "bot", "key#openai#2"),
 			"shifted":         sealContext("table", "botkey", "#openai"),
 			"none":            nil,
 			"less":            {"app": "sidekey", "table": "table", "chatbot_id": "bot"},

@@ -9,8 +9,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
-	"github.com/sidekey/sidekey/provider"
 )
 
 // The table's items, attribute by attribute (DESIGN section 4). Times are
@@ -98,10 +96,9 @@ func (r *Record) add(item map[string]types.AttributeValue) error {
 		return fmt.Errorf("an item of chatbot %s has no name", r.Chatbot)
 	}
 	var err error
-	slug, isKey := strings.CutPrefix(name.Value, "key#")
 	switch {
-	case isKey:
-		err = r.addKey(provider.Slug(slug), item)
+	case strings.HasPrefix(name.Value, keyPrefix):
+		err = r.addKey(name.Value, item)
 	case name.Value == SettingsItem:
 		err = r.addSettings(item)
 	}
@@ -145,16 +142,18 @@ func readBYOI(m map[string]types.AttributeValue) (*BYOI, error) {
 	return &BYOI{URL: d.URL, AuthHeader: d.AuthHeader, Ciphertext: d.Ciphertext, later: later}, nil
 }
 
-func (r *Record) addKey(slug provider.Slug, item map[string]types.AttributeValue) error {
-	if slug == "" {
-		return errors.New("no provider")
+func (r *Record) addKey(name string, item map[string]types.AttributeValue) error {
+	slug, slot, ok := parseKeyItem(name)
+	if !ok {
+		// It may be the key that is to pay, in the spelling of a later version.
+		return errors.New("it is not the name of a key")
 	}
 	var d dynamoKey
 	var err error
 	if d.later, err = keyForm.read(item, &d); err != nil {
 		return err
 	}
-	k := KeyRecord{Item: d.Item, Slug: slug, Ciphertext: d.Ciphertext, Hint: d.Hint, Label: d.Label, KMSKey: d.KMSKey,
+	k := KeyRecord{Item: d.Item, Slug: slug, Slot: slot, Ciphertext: d.Ciphertext, Hint: d.Hint, Label: d.Label, KMSKey: d.KMSKey,
 		Version: d.Version, CreatedAt: timeOrZero(d.CreatedAt), UpdatedAt: d.UpdatedAt, TestedAt: timeOrZero(d.TestedAt), TestResult: d.TestResult, later: d.later}
 	if err := checkHead(k.Version, k.CreatedAt, k.UpdatedAt, k.TestedAt); err != nil {
 		return err

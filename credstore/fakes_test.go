@@ -88,7 +88,7 @@ func (m *memStore) PutKey(_ context.Context, chatbot string, k *KeyRecord, was i
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.rec(chatbot)
-	i := slices.IndexFunc(r.Keys, func(o KeyRecord) bool { return o.Slug == k.Slug })
+	i := slices.IndexFunc(r.Keys, func(o KeyRecord) bool { return o.Item == k.Item })
 	switch {
 	case i < 0 && was == 0:
 		r.Keys = append(r.Keys, *k)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/sidekey/sidekey/provider"
 )
@@ -17,14 +18,16 @@ type Keyring struct {
 	chatbot  string
 	settings Settings // zero if there are none
 	settled  bool     // there are settings
-	keys     []key    // sorted by slug, deleted ones included
+	keys     []key    // sorted by slug and slot, deleted ones included
 	slugs    []provider.Slug
 	byoi     *sealed // nil: none
 }
 
-// A key is one provider's place on the ring.
+// A key is one place on the ring. A provider has one for each slot that was
+// ever used.
 type key struct {
 	slug    provider.Slug
+	slot    int
 	version int64
 	sealed  *sealed // nil: deleted
 }
@@ -55,18 +58,20 @@ func newKeyring(chatbot string, rec *Record, prev *Keyring, by *opener) (*Keyrin
 	}
 	for i := range rec.Keys {
 		r := &rec.Keys[i]
-		if r.Item != KeyItem(r.Slug) {
-			return nil, fmt.Errorf("item %q of chatbot %s is not the key of %q", r.Item, chatbot, r.Slug)
+		slug, slot, ok := parseKeyItem(r.Item)
+		if !ok || slug != r.Slug || slot != max(r.Slot, 1) {
+			return nil, fmt.Errorf("item %q of chatbot %s is not key %d of %q", r.Item, chatbot, max(r.Slot, 1), r.Slug)
 		}
-		entry := key{slug: r.Slug, version: r.Version}
+		entry := key{slug: slug, slot: slot, version: r.Version}
 		if !r.Deleted() {
-			entry.sealed = by.seal(prev.sealedKey(r.Slug), chatbot, r.Item, r.Version, r.Ciphertext)
-			k.slugs = append(k.slugs, r.Slug)
+			entry.sealed = by.seal(prev.sealedKey(slug, slot), chatbot, r.Item, r.Version, r.Ciphertext)
+			k.slugs = append(k.slugs, slug)
 		}
 		k.keys = append(k.keys, entry)
 	}
-	slices.SortFunc(k.keys, func(a, b key) int { return cmp.Compare(a.slug, b.slug) })
+	slices.SortFunc(k.keys, func(a, b key) int { return cmp.Or(cmp.Compare(a.slug, b.slug), cmp.Compare(a.slot, b.slot)) })
 	slices.Sort(k.slugs)
+	k.slugs = slices.Compact(k.slugs)
 	if b := k.settings.BYOI; b != nil {
 		k.byoi = by.seal(prev.sealedBYOI(), chatbot, SettingsItem, 0, b.Ciphertext)
 	}
@@ -79,8 +84,8 @@ func newKeyring(chatbot string, rec *Record, prev *Keyring, by *opener) (*Keyrin
 // check refuses what no writer of ours leaves behind.
 func (k *Keyring) check(prev *Keyring) error {
 	for i := 1; i < len(k.keys); i++ {
-		if k.keys[i].slug == k.keys[i-1].slug {
-			return fmt.Errorf("chatbot %s has two keys for %s", k.chatbot, k.keys[i].slug)
+		if a, b := &k.keys[i-1], &k.keys[i]; a.slug == b.slug && a.slot == b.slot {
+			return fmt.Errorf("chatbot %s has two keys %s", k.chatbot, KeyItem(a.slug, a.slot))
 		}
 	}
 	if !k.settled && len(k.slugs) > 0 {
@@ -95,8 +100,8 @@ func (k *Keyring) check(prev *Keyring) error {
 		return &replayError{k.chatbot, SettingsItem, k.settings.Version, prev.settings.Version}
 	}
 	for _, e := range k.keys {
-		if old := prev.find(e.slug); old != nil && e.version < old.version {
-			return &replayError{k.chatbot, KeyItem(e.slug), e.version, old.version}
+		if old := prev.find(e.slug, e.slot); old != nil && e.version < old.version {
+			return &replayError{k.chatbot, KeyItem(e.slug, e.slot), e.version, old.version}
 		}
 	}
 	return nil
@@ -126,11 +131,11 @@ func (o *opener) seal(prev *sealed, chatbot, item string, version int64, ciphert
 	return &sealed{by: o, chatbot: chatbot, item: item, version: version, ciphertext: ciphertext}
 }
 
-func (k *Keyring) sealedKey(slug provider.Slug) *sealed {
+func (k *Keyring) sealedKey(slug provider.Slug, slot int) *sealed {
 	if k == nil {
 		return nil
 	}
-	if e := k.find(slug); e != nil {
+	if e := k.find(slug, slot); e != nil {
 		return e.sealed
 	}
 	return nil
@@ -144,9 +149,19 @@ func (k *Keyring) sealedBYOI() *sealed {
 }
 
 // find walks: a chatbot has a handful of keys.
-func (k *Keyring) find(slug provider.Slug) *key {
+func (k *Keyring) find(slug provider.Slug, slot int) *key {
 	for i := range k.keys {
-		if k.keys[i].slug == slug {
+		if k.keys[i].slug == slug && k.keys[i].slot == slot {
+			return &k.keys[i]
+		}
+	}
+	return nil
+}
+
+// first returns the provider's first key that is not deleted.
+func (k *Keyring) first(slug provider.Slug) *key {
+	for i := range k.keys {
+		if k.keys[i].slug == slug && k.keys[i].sealed != nil {
 			return &k.keys[i]
 		}
 	}
@@ -173,38 +188,81 @@ func (k *Keyring) BYOK() bool { return k.settings.BYOKEnabled }
 // change it.
 func (k *Keyring) BYOI() (*BYOI, bool) { return k.settings.BYOI, k.settings.BYOI != nil }
 
-// Has reports whether a key for the provider is stored, whether or not BYOK is on.
-func (k *Keyring) Has(slug provider.Slug) bool {
-	e := k.find(slug)
-	return e != nil && e.sealed != nil
-}
+// Has reports whether any key for the provider is stored, whether or not BYOK is on.
+func (k *Keyring) Has(slug provider.Slug) bool { return k.first(slug) != nil }
 
-// Slugs returns the providers of the stored keys, sorted. The caller must not change it.
+// Slugs returns the providers of the stored keys, each once, sorted. The caller
+// must not change it.
 func (k *Keyring) Slugs() []provider.Slug { return k.slugs }
 
-// Version returns the version of the stored key, 0 if there is none. It grows
-// with every change of the key, also across a deletion.
-func (k *Keyring) Version(slug provider.Slug) int64 {
-	if e := k.find(slug); e != nil && e.sealed != nil {
-		return e.version
+// Version returns the version of the provider's keys together, 0 if there are
+// none. It grows with every change of any of them, also when one appears or is
+// deleted.
+//
+// It is the sum: the version of each slot only ever grows, that of a deleted
+// key too, so two states with the same sum are the same state. The highest one
+// would not do. Versions come from the clocks of those who write, and a change
+// of one slot may be below another's.
+func (k *Keyring) Version(slug provider.Slug) (sum int64) {
+	if !k.Has(slug) {
+		return 0
 	}
-	return 0
+	for i := range k.keys {
+		if k.keys[i].slug == slug {
+			sum += k.keys[i].version
+		}
+	}
+	return sum
 }
 
 // BYOIVersion returns the version of the settings, of which the owner's own
 // endpoint is a part.
 func (k *Keyring) BYOIVersion() int64 { return k.settings.Version }
 
-// Secret returns the provider's key. ErrNotFound if none is stored; any other
-// error is ErrUnavailable. The first call decrypts, under a deadline of its
-// own and once however many wait; ctx ends the waiting only. Later calls do
-// not allocate and take no lock.
+// Secret returns the provider's first key, for places that take one only.
+// ErrNotFound if none is stored; any other error is ErrUnavailable. The first
+// call decrypts, under a deadline of its own and once however many wait; ctx
+// ends the waiting only. Later calls do not allocate and take no lock.
 func (k *Keyring) Secret(ctx context.Context, slug provider.Slug) (Secret, error) {
-	e := k.find(slug)
-	if e == nil || e.sealed == nil {
-		return Secret{}, fmt.Errorf("key of chatbot %s for %q: %w", k.chatbot, slug, ErrNotFound)
+	e := k.first(slug)
+	if e == nil {
+		return Secret{}, k.notFound(slug)
 	}
 	return e.sealed.secret(ctx)
+}
+
+// AppendSecrets appends all of the provider's keys to dst, in the order of
+// their slots, and returns it. It is all or nothing: if one of them cannot be
+// had, none is appended, for what is sent with fewer keys than the owner stored
+// is not what the owner asked for. Errors, waiting and cost are those of
+// Secret; what is not opened yet is opened at the same time.
+func (k *Keyring) AppendSecrets(ctx context.Context, dst []Secret, slug provider.Slug) ([]Secret, error) {
+	were, now := len(dst), time.Now()
+	for i := range k.keys {
+		if e := &k.keys[i]; e.slug == slug && e.sealed != nil {
+			e.sealed.prepare(now)
+		}
+	}
+	for i := range k.keys {
+		e := &k.keys[i]
+		if e.slug != slug || e.sealed == nil {
+			continue
+		}
+		s, err := e.sealed.secret(ctx)
+		if err != nil {
+			clear(dst[were:])
+			return dst[:were], err
+		}
+		dst = append(dst, s)
+	}
+	if len(dst) == were {
+		return dst, k.notFound(slug)
+	}
+	return dst, nil
+}
+
+func (k *Keyring) notFound(slug provider.Slug) error {
+	return fmt.Errorf("key of chatbot %s for %q: %w", k.chatbot, slug, ErrNotFound)
 }
 
 // BYOISecret returns the key of the owner's own endpoint, as Secret does.

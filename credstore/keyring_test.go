@@ -78,10 +78,10 @@ func TestKeyringShowsWhatIsStored(t *testing.T) {
 func TestOlderVersionIsRefusedWhileANewerOneIsKnown(t *testing.T) {
 	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
 		r.set("bot", "old")
-		old := *r.store.recs["bot"].key(provider.OpenAI)
+		old := *r.store.recs["bot"].key("key#openai")
 		r.set("bot", "new")
 		r.serves("bot", "new")
-		*r.store.recs["bot"].key(provider.OpenAI) = old
+		*r.store.recs["bot"].key("key#openai") = old
 		for range 20 {
 			time.Sleep(time.Minute)
 			r.serves("bot", "new")
@@ -98,14 +98,14 @@ func TestOlderVersionIsRefusedWhileANewerOneIsKnown(t *testing.T) {
 func TestDeletedKeyDoesNotComeBackAsAReplay(t *testing.T) {
 	inBubble(t, CacheConfig{}, func(t *testing.T, r *rig) {
 		r.set("bot", "old")
-		old := *r.store.recs["bot"].key(provider.OpenAI)
+		old := *r.store.recs["bot"].key("key#openai")
 		if err := r.owner.Delete(t.Context(), "bot", provider.OpenAI, ""); err != nil {
 			t.Fatal(err)
 		}
 		if r.ring("bot").Has(provider.OpenAI) {
 			t.Fatal("the deleted key is there")
 		}
-		*r.store.recs["bot"].key(provider.OpenAI) = old
+		*r.store.recs["bot"].key("key#openai") = old
 		time.Sleep(6 * time.Minute)
 		if r.ring("bot").Has(provider.OpenAI) {
 			t.Error("the deleted key came back")
@@ -150,7 +150,11 @@ func TestMisplacedItemsAreRefused(t *testing.T) {
 		"item of another provider": {Chatbot: "bot", Settings: settings, Keys: []KeyRecord{{Item: "key#groq", Slug: provider.OpenAI, Ciphertext: sealed}}},
 		"two keys of a provider": {Chatbot: "bot", Settings: settings, Keys: []KeyRecord{
 			{Item: "key#openai", Slug: provider.OpenAI, Ciphertext: sealed}, {Item: "key#openai", Slug: provider.OpenAI, Ciphertext: sealed}}},
-		"no record": nil,
+		"two keys of a slot": {Chatbot: "bot", Settings: settings, Keys: []KeyRecord{
+			{Item: "key#openai#2", Slug: provider.OpenAI, Slot: 2, Ciphertext: sealed}, {Item: "key#openai#2", Slug: provider.OpenAI, Slot: 2, Ciphertext: sealed}}},
+		"item of another slot": {Chatbot: "bot", Settings: settings, Keys: []KeyRecord{{Item: "key#openai#2", Slug: provider.OpenAI, Slot: 1, Ciphertext: sealed}}},
+		"no name of a key":     {Chatbot: "bot", Settings: settings, Keys: []KeyRecord{{Item: "key#openai#02", Slug: provider.OpenAI, Slot: 2, Ciphertext: sealed}}},
+		"no record":            nil,
 	} {
 		if _, err := newKeyring("bot", rec, nil, r.cache.opener); err == nil {
 			t.Errorf("%s: accepted", what)

@@ -8,13 +8,20 @@ import (
 	"fmt"
 	"io"
 	"time"
-
-	"github.com/sidekey/sidekey/provider"
 )
 
-// localFormat is the version of the file's form. It changes when a reader of
-// the old form would misread the new one.
-const localFormat = 1
+// localFormat is the newest version of the file's form. It changes when a
+// reader of the old form would misread the new one.
+//
+// Format 2 may hold several keys of a provider. A reader of format 1 would take
+// "openai#2" for a provider of that name: an owner whose first key is deleted
+// would look like one without a key, and the platform would pay. A file is
+// written in the lowest format that can say what is in it, so whoever stores
+// no second key can still go back to an older sidekey.
+const (
+	localFormat  = 2
+	formatOneKey = 1
+)
 
 // localTable names local stores in the encryption context. It need not tell
 // one from another: each has its own keyset.
@@ -29,8 +36,8 @@ type localFile struct {
 }
 
 type localChatbot struct {
-	Settings *localSettings              `json:"settings,omitempty"`
-	Keys     map[provider.Slug]*localKey `json:"keys,omitempty"`
+	Settings *localSettings       `json:"settings,omitempty"`
+	Keys     map[string]*localKey `json:"keys,omitempty"` // by item, without keyPrefix: "openai", "openai#2"
 }
 
 type localSettings struct {
@@ -70,7 +77,7 @@ func newLocalFile(c Cipher) (*localFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &localFile{Format: localFormat, Check: check, Chatbots: map[string]*localChatbot{}}, nil
+	return &localFile{Check: check, Chatbots: map[string]*localChatbot{}}, nil
 }
 
 // fits tells whether the keyset is that of the file.
@@ -82,8 +89,23 @@ func (f *localFile) fits(c Cipher, path, keyset string) error {
 }
 
 func (f *localFile) encode() ([]byte, error) {
+	f.Format = f.lowestFormat()
 	b, err := json.MarshalIndent(f, "", " ")
 	return append(b, '\n'), err
+}
+
+func (f *localFile) lowestFormat() int {
+	for _, c := range f.Chatbots {
+		if c == nil {
+			continue // check refuses it
+		}
+		for name := range c.Keys {
+			if _, slot, _ := parseKeyItem(keyPrefix + name); slot > 1 {
+				return localFormat
+			}
+		}
+	}
+	return formatOneKey
 }
 
 // parseLocalFile reads the file's bytes strictly: what it does not understand
@@ -115,6 +137,9 @@ func (f *localFile) check() error {
 	if f.Chatbots == nil || f.Rev < 0 {
 		return errors.New("chatbots or rev missing")
 	}
+	if lowest := f.lowestFormat(); f.Format < lowest {
+		return fmt.Errorf("it holds what is said in format %d only", lowest)
+	}
 	for id, c := range f.Chatbots {
 		if !ValidID(id) || c == nil {
 			return fmt.Errorf("chatbot %.40q is not a record", id)
@@ -122,9 +147,9 @@ func (f *localFile) check() error {
 		if c.Settings != nil && c.Settings.Version < 1 {
 			return fmt.Errorf("settings of chatbot %s have no version", id)
 		}
-		for slug, k := range c.Keys {
-			if slug == "" || k == nil || k.Version < 1 {
-				return fmt.Errorf("key %.40q of chatbot %s is not a record", slug, id)
+		for name, k := range c.Keys {
+			if _, _, ok := parseKeyItem(keyPrefix + name); !ok || k == nil || k.Version < 1 {
+				return fmt.Errorf("key %.40q of chatbot %s is not a record", name, id)
 			}
 		}
 	}
@@ -142,8 +167,9 @@ func (f *localFile) record(chatbot string) *Record {
 		rec.Settings = &Settings{AccountID: s.AccountID, BYOKEnabled: s.BYOKEnabled,
 			BYOI: s.BYOI.own(), Version: s.Version, UpdatedAt: s.UpdatedAt}
 	}
-	for slug, k := range c.Keys {
-		rec.Keys = append(rec.Keys, KeyRecord{Item: KeyItem(slug), Slug: slug, Ciphertext: k.Ciphertext,
+	for name, k := range c.Keys {
+		slug, slot, _ := parseKeyItem(keyPrefix + name) // check has seen it
+		rec.Keys = append(rec.Keys, KeyRecord{Item: keyPrefix + name, Slug: slug, Slot: slot, Ciphertext: k.Ciphertext,
 			Hint: k.Hint, Label: k.Label, KMSKey: k.KMSKey, Version: k.Version,
 			CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt, TestedAt: k.TestedAt, TestResult: k.TestResult})
 	}

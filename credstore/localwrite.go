@@ -7,9 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
-
-	"github.com/sidekey/sidekey/provider"
 )
 
 // PutSettings implements Store.
@@ -29,18 +28,19 @@ func (l *Local) PutSettings(ctx context.Context, chatbot string, s *Settings, wa
 
 // PutKey implements Store.
 func (l *Local) PutKey(ctx context.Context, chatbot string, k *KeyRecord, was int64) error {
+	name := strings.TrimPrefix(k.Item, keyPrefix)
 	return l.commit(ctx, chatbot, func(c *localChatbot) error {
 		var have int64
-		if old := c.Keys[k.Slug]; old != nil {
+		if old := c.Keys[name]; old != nil {
 			have = old.Version
 		}
 		if have != was {
 			return fmt.Errorf("%s of chatbot %s has version %d, not %d: %w", k.Item, chatbot, have, was, ErrConflict)
 		}
 		if c.Keys == nil {
-			c.Keys = map[provider.Slug]*localKey{}
+			c.Keys = map[string]*localKey{}
 		}
-		c.Keys[k.Slug] = toLocalKey(k)
+		c.Keys[name] = toLocalKey(k)
 		return nil
 	})
 }

@@ -234,3 +234,25 @@ func TestMigrateMakesUpNoSettings(t *testing.T) {
 		}
 	})
 }
+
+// Each slot is an item of its own on its way, too: in the right place, and with
+// the mark of a deleted one.
+func TestMigrateCopiesSlots(t *testing.T) {
+	directions(t, func(t *testing.T, _ *awstest.World, from, to Backend) {
+		o, ctx := NewOwner(from), t.Context()
+		for slot := 1; slot <= 4; slot++ {
+			must2[KeyInfo](t)(o.Slot(slot).Set(ctx, "bot", provider.OpenAI, NewSecret([]byte(canary(fmt.Sprint(slot)))), SetOptions{}))
+		}
+		must(t, o.Delete(ctx, "bot", provider.OpenAI, ""))
+		if sum := migrates(t, from, to); sum.Keys != 4 || sum.Settings != 1 {
+			t.Errorf("%+v", sum)
+		}
+		sameItems(t, from, to)
+		must2[KeyInfo](t)(o.Slot(3).Set(ctx, "bot", provider.OpenAI, NewSecret([]byte(canary("3b"))), SetOptions{}))
+		if sum := migrates(t, from, to); sum.Keys != 1 || sum.There != 4 {
+			t.Errorf("%+v", sum)
+		}
+		k := must2[*Keyring](t)(NewKeyring("bot", must2[*Record](t)(to.Store.Load(ctx, "bot", Latest)), to))
+		sameSecrets(t, k, "2", "3b", "4")
+	})
+}

@@ -14,14 +14,14 @@ type movedKey struct {
 func (m *movedKey) version() int64 { return m.k.Version }
 
 func (m *movedKey) there(rec *Record) int64 {
-	if k := rec.key(m.k.Slug); k != nil {
+	if k := rec.key(m.k.Item); k != nil {
 		return k.Version
 	}
 	return 0
 }
 
 func (m *movedKey) equal(ctx context.Context, rec *Record) (bool, error) {
-	a, b := m.k, rec.key(m.k.Slug)
+	a, b := m.k, rec.key(m.k.Item)
 	if a.Item != b.Item || a.Hint != b.Hint || a.Label != b.Label || !sameTime(a.CreatedAt, b.CreatedAt) || !sameTime(a.UpdatedAt, b.UpdatedAt) {
 		return false, nil
 	}
@@ -30,7 +30,7 @@ func (m *movedKey) equal(ctx context.Context, rec *Record) (bool, error) {
 
 // stale: the result of a test is written without a new version.
 func (m *movedKey) stale(rec *Record) bool {
-	return m.k.TestedAt.After(rec.key(m.k.Slug).TestedAt)
+	return m.k.TestedAt.After(rec.key(m.k.Item).TestedAt)
 }
 
 func (m *movedKey) write(ctx context.Context, was int64) error {

@@ -22,12 +22,23 @@ const maxLabel = 200
 // behalf it is done. If it is not empty it must be the chatbot's, else
 // ErrAccount. Empty means the operator, who may do everything.
 type Owner struct {
-	b   Backend
-	now func() time.Time
+	b    Backend
+	now  func() time.Time
+	slot int // which of a provider's keys Set, Delete, Key and RecordTest are about
 }
 
-// NewOwner returns an Owner.
-func NewOwner(b Backend) *Owner { return &Owner{b: b, now: time.Now} }
+// NewOwner returns an Owner. What it stores and removes is the first key of a
+// provider, see Slot.
+func NewOwner(b Backend) *Owner { return &Owner{b: b, now: time.Now, slot: 1} }
+
+// Slot returns an Owner whose Set, Delete, Key and RecordTest are about another
+// of the keys that a chatbot can have for one provider, 1 to MaxSlots. There
+// may be gaps. The gateway tries them in this order.
+func (o *Owner) Slot(slot int) *Owner {
+	other := *o
+	other.slot = slot
+	return &other
+}
 
 // SetOptions go with a key.
 type SetOptions struct {
@@ -40,7 +51,7 @@ type SetOptions struct {
 // sealed. A chatbot of which nothing is stored yet gets settings, with BYOK
 // on: who stores a first key wants it used.
 func (o *Owner) Set(ctx context.Context, chatbot string, slug provider.Slug, key Secret, opts SetOptions) (KeyInfo, error) {
-	if err := checkNames(chatbot, opts.Account, slug); err != nil {
+	if err := o.checkNames(chatbot, opts.Account, slug); err != nil {
 		return KeyInfo{}, err
 	}
 	if len(opts.Label) > maxLabel || !printable(opts.Label) {
@@ -50,12 +61,12 @@ func (o *Owner) Set(ctx context.Context, chatbot string, slug provider.Slug, key
 	if err != nil {
 		return KeyInfo{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	item := KeyItem(slug)
+	item := KeyItem(slug, o.slot)
 	sealed, err := o.b.Cipher.Encrypt(ctx, plain, sealContext(o.b.Table, chatbot, item))
 	if err != nil {
 		return KeyInfo{}, fmt.Errorf("%s of chatbot %s could not be sealed: %w", item, chatbot, err)
 	}
-	k := KeyRecord{Item: item, Slug: slug, Ciphertext: sealed, Hint: provider.Hint(slug, string(plain)), KMSKey: o.b.KMSKey}
+	k := KeyRecord{Item: item, Slug: slug, Slot: o.slot, Ciphertext: sealed, Hint: provider.Hint(slug, string(plain)), KMSKey: o.b.KMSKey}
 	err = o.change(ctx, chatbot, opts.Account, func(rec *Record) error {
 		if rec.Settings == nil {
 			s := &Settings{AccountID: opts.Account, BYOKEnabled: true}
@@ -63,7 +74,7 @@ func (o *Owner) Set(ctx context.Context, chatbot string, slug provider.Slug, key
 				return err
 			}
 		}
-		old := rec.key(slug)
+		old := rec.key(item)
 		k.Label, k.CreatedAt = opts.Label, o.now()
 		if old != nil && !old.Deleted() {
 			k.CreatedAt = old.CreatedAt
@@ -77,30 +88,31 @@ func (o *Owner) Set(ctx context.Context, chatbot string, slug provider.Slug, key
 }
 
 // Delete removes a key. ErrNotFound if there is none. What stays is its
-// version, see KeyRecord.Deleted.
+// version, see KeyRecord.Deleted. The provider's other keys stay in use.
 func (o *Owner) Delete(ctx context.Context, chatbot string, slug provider.Slug, account string) error {
-	if err := checkNames(chatbot, account, slug); err != nil {
+	if err := o.checkNames(chatbot, account, slug); err != nil {
 		return err
 	}
+	item := KeyItem(slug, o.slot)
 	return o.change(ctx, chatbot, account, func(rec *Record) error {
-		old, err := rec.liveKey(slug)
+		old, err := rec.liveKey(item)
 		if err != nil {
 			return err
 		}
-		return o.putKey(ctx, chatbot, &KeyRecord{Item: KeyItem(slug), Slug: slug}, old)
+		return o.putKey(ctx, chatbot, &KeyRecord{Item: item, Slug: slug, Slot: o.slot}, old)
 	})
 }
 
 // Key opens a stored key, so that it can be tested.
 func (o *Owner) Key(ctx context.Context, chatbot string, slug provider.Slug, account string) (Secret, KeyInfo, error) {
-	if err := checkNames(chatbot, account, slug); err != nil {
+	if err := o.checkNames(chatbot, account, slug); err != nil {
 		return Secret{}, KeyInfo{}, err
 	}
 	rec, err := o.load(ctx, chatbot, account)
 	if err != nil {
 		return Secret{}, KeyInfo{}, err
 	}
-	k, err := rec.liveKey(slug)
+	k, err := rec.liveKey(KeyItem(slug, o.slot))
 	if err != nil {
 		return Secret{}, KeyInfo{}, err
 	}
@@ -115,14 +127,14 @@ func (o *Owner) Key(ctx context.Context, chatbot string, slug provider.Slug, acc
 // key that was tested: ErrConflict if another one is stored by now. It does
 // not change the version.
 func (o *Owner) RecordTest(ctx context.Context, chatbot string, slug provider.Slug, version int64, result string, at time.Time) error {
-	if err := checkNames(chatbot, "", slug); err != nil {
+	if err := o.checkNames(chatbot, "", slug); err != nil {
 		return err
 	}
 	rec, err := o.load(ctx, chatbot, "")
 	if err != nil {
 		return err
 	}
-	k, err := rec.liveKey(slug)
+	k, err := rec.liveKey(KeyItem(slug, o.slot))
 	if err != nil {
 		return err
 	}
@@ -177,8 +189,8 @@ func (o *Owner) putSettings(ctx context.Context, chatbot string, s *Settings, wa
 	return o.b.Store.PutSettings(ctx, chatbot, s, was)
 }
 
-func checkNames(chatbot, account string, slug provider.Slug) error {
-	if err := checkChatbot(chatbot, account); err != nil {
+func (o *Owner) checkNames(chatbot, account string, slug provider.Slug) error {
+	if err := errors.Join(checkChatbot(chatbot, account), checkSlot(o.slot)); err != nil {
 		return err
 	}
 	if _, ok := provider.Lookup(slug); !ok {

@@ -88,7 +88,7 @@ func TestVersionsGrowAcrossDeletionAndWithAClockThatGoesBack(t *testing.T) {
 		if err := o.Delete(t.Context(), "bot", provider.OpenAI, ""); err != nil {
 			t.Fatal(err)
 		}
-		mark := m.recs["bot"].key(provider.OpenAI)
+		mark := m.recs["bot"].key("key#openai")
 		if !mark.Deleted() || mark.Version <= info.Version || mark.Hint != "" || mark.Label != "" {
 			t.Fatalf("what a deletion leaves: %+v", mark)
 		}
@@ -334,7 +334,7 @@ func TestConflictsAreRetriedAFewTimes(t *testing.T) {
 		if !errors.Is(err, want) {
 			t.Errorf("%d conflicts: got %v, want %v", n, err, want)
 		}
-		if k := s.recs["bot"].key(provider.OpenAI); (k.Hint == "xxxx") != (want == nil) {
+		if k := s.recs["bot"].key("key#openai"); (k.Hint == "xxxx") != (want == nil) {
 			t.Errorf("%d conflicts: hint %q", n, k.Hint)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 // A KeyInfo is what may be shown of a stored key. There is no secret in it.
 type KeyInfo struct {
 	Slug       provider.Slug
+	Slot       int    // 1 to MaxSlots
 	Hint       string // last four characters
 	Label      string
 	Version    int64
@@ -30,7 +31,7 @@ type ChatbotInfo struct {
 	BYOIURL    string // "": none
 	BYOIHeader string
 	UpdatedAt  time.Time // of the settings
-	Keys       []KeyInfo // sorted by slug
+	Keys       []KeyInfo // sorted by slug and slot
 }
 
 // List shows a chatbot. ErrNotFound if nothing is stored.
@@ -87,28 +88,28 @@ func (r *Record) info() ChatbotInfo {
 			c.Keys = append(c.Keys, k.info())
 		}
 	}
-	slices.SortFunc(c.Keys, func(a, b KeyInfo) int { return cmp.Compare(a.Slug, b.Slug) })
+	slices.SortFunc(c.Keys, func(a, b KeyInfo) int { return cmp.Or(cmp.Compare(a.Slug, b.Slug), cmp.Compare(a.Slot, b.Slot)) })
 	return c
 }
 
 func (k *KeyRecord) info() KeyInfo {
-	return KeyInfo{Slug: k.Slug, Hint: k.Hint, Label: k.Label, Version: k.Version,
+	return KeyInfo{Slug: k.Slug, Slot: max(k.Slot, 1), Hint: k.Hint, Label: k.Label, Version: k.Version,
 		CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt, TestedAt: k.TestedAt, TestResult: k.TestResult}
 }
 
-// key returns the stored key or its mark, nil if there is neither.
-func (r *Record) key(slug provider.Slug) *KeyRecord {
+// key returns the stored key of an item or its mark, nil if there is neither.
+func (r *Record) key(item string) *KeyRecord {
 	for i := range r.Keys {
-		if r.Keys[i].Slug == slug {
+		if r.Keys[i].Item == item {
 			return &r.Keys[i]
 		}
 	}
 	return nil
 }
 
-func (r *Record) liveKey(slug provider.Slug) (*KeyRecord, error) {
-	if k := r.key(slug); k != nil && !k.Deleted() {
+func (r *Record) liveKey(item string) (*KeyRecord, error) {
+	if k := r.key(item); k != nil && !k.Deleted() {
 		return k, nil
 	}
-	return nil, fmt.Errorf("key of chatbot %s for %s: %w", r.Chatbot, slug, ErrNotFound)
+	return nil, fmt.Errorf("%s of chatbot %s: %w", item, r.Chatbot, ErrNotFound)
 }

@@ -115,18 +115,18 @@ func (l localRows) edit(do func(*localFile)) {
 
 func (l localRows) copy(chatbot, item, toChatbot, toItem string) {
 	l.edit(func(f *localFile) {
-		*f.Chatbots[toChatbot].Keys[slugOf(toItem)] = *f.Chatbots[chatbot].Keys[slugOf(item)]
+		*f.Chatbots[toChatbot].Keys[nameOf(toItem)] = *f.Chatbots[chatbot].Keys[nameOf(item)]
 	})
 }
 
 func (l localRows) change(chatbot, item string, ciphertext func([]byte) []byte, version func(int64) int64) {
 	l.edit(func(f *localFile) {
-		k := f.Chatbots[chatbot].Keys[slugOf(item)]
+		k := f.Chatbots[chatbot].Keys[nameOf(item)]
 		k.Ciphertext, k.Version = ciphertext(k.Ciphertext), version(k.Version)
 	})
 }
 
-func slugOf(item string) provider.Slug { return provider.Slug(item[len("key#"):]) }
+func nameOf(item string) string { return item[len(keyPrefix):] }
 
 // awsRows edits the table.
 type awsRows struct {

@@ -12,7 +12,7 @@ import (
 type Record struct {
 	Chatbot  string
 	Settings *Settings   // nil: there are none, and then there should be no keys
-	Keys     []KeyRecord // at most one for each provider, deleted ones included
+	Keys     []KeyRecord // at most one for each provider and slot, deleted ones included
 
 	// Confirmed is when the store itself last vouched for this state. Zero
 	// means now. A store that serves from a copy it can no longer check says
@@ -40,10 +40,12 @@ type BYOI struct {
 	later attributes
 }
 
-// A KeyRecord is one stored provider credential: item "key#<slug>".
+// A KeyRecord is one stored provider credential: item "key#<slug>" or
+// "key#<slug>#<slot>".
 type KeyRecord struct {
-	Item       string // KeyItem(Slug)
+	Item       string // KeyItem(Slug, Slot)
 	Slug       provider.Slug
+	Slot       int    // 1 to MaxSlots, in the order in which they are tried; 0 is 1
 	Ciphertext []byte // empty: the key was deleted, see Deleted
 	Hint       string // last four characters of the key
 	Label      string // the owner's own words
@@ -65,9 +67,6 @@ func (k *KeyRecord) Deleted() bool { return len(k.Ciphertext) == 0 }
 
 // SettingsItem is the item name of the settings.
 const SettingsItem = "settings"
-
-// KeyItem returns the item name of a provider's key: "key#openai".
-func KeyItem(slug provider.Slug) string { return "key#" + string(slug) }
 
 // validID lacks the length: to compile a counted repetition costs each start a
 // millisecond.

@@ -82,6 +82,15 @@ func (s *sealed) secret(ctx context.Context) (Secret, error) {
 	}
 }
 
+// prepare begins an opening if there is nothing that may be used, so that the
+// secrets of several slots are opened side by side. Whoever then asks for the
+// secret finds that opening, or its end.
+func (s *sealed) prepare(now time.Time) {
+	if o := s.open.Load(); o == nil || !now.Before(o.waitAt) {
+		s.join()
+	}
+}
+
 // start begins an opening in the background unless there is one.
 func (s *sealed) start(seen *opened) {
 	if !s.mu.TryLock() {

@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/sidekey/sidekey/detect"
@@ -42,6 +43,35 @@ func TestAllocFacts(t *testing.T) {
 	})
 	if n != 0 {
 		t.Errorf("reading a request allocates %v times, want 0", n)
+	}
+}
+
+// All that happens to an owner's call between head and wire, with several keys
+// of two providers: plan, keys, head and body.
+func TestAllocOwnerCall(t *testing.T) {
+	b := newBench(t)
+	for keys, want := range map[int]string{1: "one", 3: "several"} {
+		for _, options := range []string{``, `,"models":["anthropic/claude-sonnet-4.5"]`, `,"providerOptions":{"gateway":{"models":["openai/gpt-5","gpt-4o"],"user":"u"}}`} {
+			if keys == 1 && strings.Contains(options, "anthropic") {
+				continue
+			}
+			x := b.exchange(keys, "/v1/chat/completions", "")
+			x.buf, x.whole = []byte(`{"model":"openai/gpt-5.4-mini","messages":[]`+options+`}`), true
+			surface, exposed, body := x.surface, x.exposed, x.buf
+			run := func() {
+				x.facts.reset()
+				x.surface, x.exposed, x.buf = surface, exposed, body
+				if r := x.planned(); r != nil {
+					t.Fatalf("%s: refused with %s: %v", want, r.code, x.account.cause)
+				}
+				clear(x.creds)
+				x.creds, x.out.insert, x.out.pieces = x.creds[:0], x.out.insert[:0], x.out.pieces[:0]
+			}
+			run()
+			if n := testing.AllocsPerRun(1000, run); n != 0 {
+				t.Errorf("%s keys, %q: %v allocations, want 0", want, options, n)
+			}
+		}
 	}
 }
 

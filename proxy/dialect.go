@@ -12,6 +12,9 @@ type dialect interface {
 	// carries reports whether the request can take the owner keys of these
 	// providers along.
 	carries(r *request, slugs []provider.Slug) bool
+	// several reports whether all keys that the owner has for a provider go
+	// along, for the gateway to try in order. Else it is the first one only.
+	several() bool
 	// forwards reports whether a caller's own credential header of this name
 	// goes upstream on the route, where callers bring their own.
 	forwards(name []byte, r Route) bool
@@ -31,7 +34,7 @@ type dialect interface {
 type outgoing struct {
 	facts *facts
 	body  []byte
-	creds []ownerCredential
+	creds []ownerCredential // in the order of the plan's slugs, of each slug in the order of its slots
 	// hadAuthMethod says that the client sent ai-gateway-auth-method.
 	hadAuthMethod bool
 	// large says that body is only the beginning of one. The owner's keys are

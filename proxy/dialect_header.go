@@ -26,7 +26,8 @@ func newHeader(c *GatewayConfig) *header {
 	return h
 }
 
-// carries: one header carries one key, whatever the body is. Providers whose
+// carries: one header carries one key, whatever the body is: of the owner's
+// keys for the provider it is the first. Providers whose
 // credential is no header value (service accounts, request signing) cannot be
 // called this way, and neither can surfaces that only Vercel's protocol has.
 func (d *header) carries(r *request, slugs []provider.Slug) bool {
@@ -40,6 +41,8 @@ func (d *header) carries(r *request, slugs []provider.Slug) bool {
 	p, ok := provider.Lookup(slugs[0])
 	return ok && p.Auth.Header != "" && p.Credential == provider.APIKey
 }
+
+func (d *header) several() bool { return false }
 
 // forwards: on owner calls only the gateway's own credential, never another
 // provider key beside the owner's.

@@ -30,6 +30,8 @@ func (v *vercel) carries(r *request, _ []provider.Slug) bool {
 	return (&detect.Target{Surface: r.surface, Place: r.place}).CarriesOwnerKey()
 }
 
+func (v *vercel) several() bool { return true }
+
 // forwards: every credential of the caller's is one for the gateway; on owner
 // calls only the two headers that the gateway itself reads.
 func (v *vercel) forwards(name []byte, r Route) bool {

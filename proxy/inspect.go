@@ -78,21 +78,35 @@ func (f *facts) failedOptions(err error) {
 		f.duplicate = twice.Key
 	case errors.As(err, &typed):
 		f.badOption = typed.Path
-	default:
-		f.badOption = "providerOptions"
+	default: // too many members: fallback models may stand behind the last one read
+		f.badOption, f.unread = "providerOptions", "providerOptions"
 	}
 }
 
-// readOptions reads the client's own options. The first one that is not
-// allowed is enough.
+// readOptions reads the client's own options: first the lists that say whose
+// models and providers are asked for, all of them, then the first option that
+// no owner's call may have. A list is not left out because some option is not
+// allowed: if the model is not the owner's, the options are the client's affair,
+// and an owned fallback is not.
 func (f *facts) readOptions(d *detect.Detector, body []byte) {
+	f.fallbacks = f.fallbackRoom[:0]
+	f.only, f.order = f.onlyRoom[:0], f.orderRoom[:0]
+	if !f.readModels(d, body, f.body.Models) {
+		f.unread = "models"
+	}
 	if err := detect.ScanOptions(body, f.body.ProviderOptions, &f.options); err != nil {
 		f.failedOptions(err)
 		return
 	}
 	o := &f.options
-	f.fallbacks = f.fallbackRoom[:0]
-	f.only, f.order = f.onlyRoom[:0], f.orderRoom[:0]
+	switch {
+	case !f.readModels(d, body, o.Models):
+		f.unread = "providerOptions.gateway.models"
+	case !f.readSlugs(body, o.Only, &f.only):
+		f.unread = "providerOptions.gateway.only"
+	case !f.readSlugs(body, o.Order, &f.order):
+		f.unread = "providerOptions.gateway.order"
+	}
 	switch {
 	case o.Byok.Found() && !o.Byok.Is(body, "null"):
 		// An own byok may name other providers, or win over the one put in.
@@ -103,14 +117,6 @@ func (f *facts) readOptions(d *detect.Detector, body []byte) {
 	case o.ProviderTimeouts.Found() && !o.ProviderTimeouts.Is(body, "null"):
 		// A time limit for owner keys is a way to the platform's credential.
 		f.badOption = "providerOptions.gateway.providerTimeouts"
-	case !f.readModels(d, body, f.body.Models):
-		f.badOption = "models"
-	case !f.readModels(d, body, o.Models):
-		f.badOption = "providerOptions.gateway.models"
-	case !f.readSlugs(body, o.Only, &f.only):
-		f.badOption = "providerOptions.gateway.only"
-	case !f.readSlugs(body, o.Order, &f.order):
-		f.badOption = "providerOptions.gateway.order"
 	}
 }
 
@@ -123,6 +129,7 @@ func (f *facts) readModels(d *detect.Detector, body []byte, list detect.Span) bo
 	err := list.Models(body, func(literal []byte) bool {
 		f.scratch, ok = appendLiteral(f.scratch[:0], literal)
 		f.fallbacks = append(f.fallbacks, d.Provider(f.scratch))
+		f.virtual = f.virtual || detect.Virtual(f.scratch)
 		return ok
 	})
 	return ok && err == nil

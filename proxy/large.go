@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"slices"
 	"sync"
 
 	"github.com/sidekey/sidekey/detect"
@@ -164,7 +163,7 @@ func (x *exchange) again(wrong error) error {
 		return lateRefusal{p.Refusal}
 	case wrong != nil && x.owned():
 		return errUnjudged
-	case p.Route != x.plan.Route || !slices.EqualFunc(p.Slugs, x.creds, sameSlug):
+	case p.Route != x.plan.Route || !sameSlugs(p.Slugs, x.creds):
 		// settled has ruled it out. If it has not: never another key than planned.
 		return lateRefusal{refused(codeModelUndetermined)}
 	}

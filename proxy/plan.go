@@ -30,7 +30,7 @@ func (r Route) String() string {
 type Plan struct {
 	Route Route
 	// Slugs are the providers whose owner keys travel with the request, the
-	// model's own first. Empty for other routes than owner and direct.
+	// model's own first where it is one of them. Each stands once. Empty for other routes than owner and direct.
 	Slugs []provider.Slug
 	// Refusal is set if Route is RouteNone.
 	Refusal *refusal
@@ -55,6 +55,12 @@ type request struct {
 	provider provider.Slug // of the model, "" if unknown
 	// fallbacks are the providers of the fallback models, "" for unknown ones.
 	fallbacks []provider.Slug
+	// virtual says that one of the fallback models is a virtual one, which may
+	// be any provider's.
+	virtual bool
+	// unread is the path of a list that cannot be read to its end: nobody knows
+	// whose models or providers stand in it.
+	unread string
 	// badOption is the path of an option of the client that could move the bill
 	// whoever owns what: a byok of its own, zeroDataRetention, timeouts for owner
 	// keys, or something unreadable in the place of an option.
@@ -110,11 +116,17 @@ func decide(o *owner, r *request, p *policy) Plan {
 	if r.duplicate != "" {
 		return refuse(codeOptionNotAllowed, r.duplicate)
 	}
+	if r.unread != "" {
+		return refuse(codeOptionNotAllowed, r.unread)
+	}
 	if !asked(o, r) {
 		// The first model is the platform's to pay. A fallback that is the owner's
 		// would then run on the platform's credential as well.
 		if slices.ContainsFunc(r.fallbacks, o.has) {
 			return refuse(codeFallbackNotOwned, "models")
+		}
+		if r.virtual {
+			return refuse(codeModelUndetermined, "models")
 		}
 		return Plan{Route: RouteSystem}
 	}
@@ -141,19 +153,32 @@ func decideOwner(o *owner, r *request, p *policy) Plan {
 	case !all(r.order, o.has):
 		return refuse(codeOptionNotAllowed, "providerOptions.gateway.order")
 	}
-	slugs := r.slugs[:0]
-	if len(r.only) > 0 {
-		slugs = appendNew(slugs, r.only)
-	} else {
-		slugs = appendNew(append(slugs, r.provider), r.fallbacks)
-	}
+	slugs := pinnedTo(r)
 	if p.direct(slugs[0]) {
 		return Plan{Route: RouteDirect, Slugs: slugs}
+	}
+	if slices.ContainsFunc(slugs[1:], p.direct) {
+		// Keys that are to go straight to their provider never go to the gateway
+		// instead, not even as a fallback.
+		return refuse(codeUnsupported, "models")
 	}
 	if !p.carries(r, slugs) {
 		return refuse(codeUnsupported, "")
 	}
 	return Plan{Route: RouteOwner, Slugs: slugs}
+}
+
+// pinnedTo lists the providers of an owner's request: those that the client
+// lists itself, else those of all its models. The model's own goes first.
+func pinnedTo(r *request) []provider.Slug {
+	slugs := r.slugs[:0]
+	if len(r.only) == 0 {
+		return appendNew(append(slugs, r.provider), r.fallbacks)
+	}
+	if slices.Contains(r.only, r.provider) {
+		slugs = append(slugs, r.provider)
+	}
+	return appendNew(slugs, r.only)
 }
 
 // all reports whether f holds for every slug.

@@ -18,6 +18,7 @@ func TestPlan(t *testing.T) {
 		off    = owner{byok: false, keys: slugs{"openai"}}
 		byoi   = owner{byoi: true, byok: true, keys: slugs{"openai"}}
 		idle   = owner{byok: true}
+		many   = owner{byok: true, keys: slugs{"s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9"}}
 	)
 	chat := func(p provider.Slug, edits ...func(*request)) request {
 		r := request{surface: detect.Chat, model: modelKnown, provider: p}
@@ -33,6 +34,8 @@ func TestPlan(t *testing.T) {
 	order := func(s ...provider.Slug) func(*request) { return func(r *request) { r.order = s } }
 	option := func(path string) func(*request) { return func(r *request) { r.badOption = path } }
 	twice := func(path string) func(*request) { return func(r *request) { r.duplicate = path } }
+	virtual := func(r *request) { r.virtual = true }
+	unread := func(path string) func(*request) { return func(r *request) { r.unread = path } }
 	exposed := func(r *request) { r.exposed = true }
 
 	gateway := policy{
@@ -90,11 +93,24 @@ func TestPlan(t *testing.T) {
 		{"an owned fallback behind a foreign model", openai, chat("groq", fallbacks("openai")), gateway, refuse(codeFallbackNotOwned, "models")},
 		{"foreign fallbacks behind a foreign model", openai, chat("groq", fallbacks("mistral")), gateway, sys},
 
+		{"a provider twice among fallbacks", both, chat("openai", fallbacks("openai", "anthropic", "anthropic", "openai")), gateway, own("openai", "anthropic")},
+		{"more fallbacks than there is room for", many, chat("s9", fallbacks(many.keys...)), gateway, own(append(slugs{"s9"}, many.keys[:9]...)...)},
+		{"a fallback whose keys go straight to the provider", both, chat("anthropic", fallbacks("openai")), direct, refuse(codeUnsupported, "models")},
+		{"a virtual fallback", openai, chat("openai", fallbacks("openai", ""), virtual), gateway, refuse(codeFallbackNotOwned, "models")},
+		{"a virtual fallback behind a foreign model", openai, chat("groq", fallbacks(""), virtual), gateway, refuse(codeModelUndetermined, "models")},
+		{"a virtual fallback without owner keys", none, chat("groq", fallbacks(""), virtual), gateway, sys},
+		{"an unreadable list", openai, chat("openai", unread("models")), gateway, refuse(codeOptionNotAllowed, "models")},
+		{"an unreadable list behind a foreign model", openai, chat("groq", unread("models")), gateway, refuse(codeOptionNotAllowed, "models")},
+		{"an unreadable list without owner keys", none, chat("groq", unread("models")), gateway, sys},
+
 		{"own byok", openai, chat("openai", option("providerOptions.gateway.byok")), gateway, refuse(codeOptionNotAllowed, "providerOptions.gateway.byok")},
 		{"zero data retention", openai, chat("openai", option("providerOptions.gateway.zeroDataRetention")), gateway, refuse(codeOptionNotAllowed, "providerOptions.gateway.zeroDataRetention")},
 		{"only within the owner's", openai, chat("openai", only("openai")), gateway, own("openai")},
 		{"only outside the owner's", openai, chat("openai", only("openai", "azure")), gateway, refuse(codeOptionNotAllowed, "providerOptions.gateway.only")},
 		{"only picks among the owner's", both, chat("openai", only("anthropic")), gateway, own("anthropic")},
+		{"only puts the model's own first", both, chat("openai", only("anthropic", "openai", "anthropic")), gateway, own("openai", "anthropic")},
+		{"only leaves an owned fallback out", both, chat("openai", only("openai"), fallbacks("anthropic")), gateway, own("openai")},
+		{"only leaves the model out", both, chat("openai", only("anthropic"), fallbacks("anthropic")), gateway, own("anthropic")},
 		{"only asks for an owned provider of a foreign model", openai, chat("meta", only("openai")), gateway, own("openai")},
 		{"only outside the owner's, foreign model", openai, chat("groq", only("azure")), gateway, sys},
 		{"order within the owner's", both, chat("openai", order("anthropic", "openai")), gateway, own("openai")},

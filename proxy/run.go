@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sidekey/sidekey/credstore"
 	"github.com/sidekey/sidekey/detect"
 	"github.com/sidekey/sidekey/provider"
 	"github.com/sidekey/sidekey/proxy/wire"
@@ -188,17 +189,31 @@ func (x *exchange) address() *refusal {
 	return nil
 }
 
-// unlock decrypts the keys that the plan needs.
+// unlock decrypts the keys that the plan needs: of each provider all that its
+// owner stored, in their order, where the gateway tries one after the other;
+// else the first. A header carries one key, and nothing is sent twice.
 func (x *exchange) unlock() *refusal {
 	for _, slug := range x.plan.Slugs {
-		secret, err := x.keys.Secret(x.h.base, slug)
+		var room [credstore.MaxSlots]credstore.Secret // so that a hit allocates nothing
+		secrets, err := x.appendKeys(room[:0], slug)
 		if err != nil {
 			x.account.cause = err
 			return refused(codeKeysUnavailable)
 		}
-		x.creds = append(x.creds, ownerCredential{slug: slug, secret: secret})
+		for _, s := range secrets {
+			x.creds = append(x.creds, ownerCredential{slug: slug, secret: s})
+		}
 	}
 	return nil
+}
+
+// appendKeys appends those of a provider's keys that go along.
+func (x *exchange) appendKeys(dst []credstore.Secret, slug provider.Slug) ([]credstore.Secret, error) {
+	if x.plan.Route == RouteOwner && x.snap.dialect.several() {
+		return x.keys.AppendSecrets(x.h.base, dst, slug)
+	}
+	first, err := x.keys.Secret(x.h.base, slug)
+	return append(dst, first), err
 }
 
 // send writes the request, at most once, and waits for the head of the reply.

@@ -41,8 +41,8 @@ type edit struct {
 // length, once the pieces are written, before it is used again or pooled. A
 // scratch that is too small is replaced and wiped here.
 //
-// The slugs keep their order; of two credentials with one slug the first
-// counts. Without a credential, or with an empty one, the gateway would bill
+// The slugs keep their order, and so do the credentials of one slug, which
+// stand in one list: the gateway tries them one after the other. Without a credential, or with an empty one, the gateway would bill
 // the platform (gateway-wire section 2.1): there are no pieces then, and n is
 // 0, so nothing can be sent that is not pinned.
 //
@@ -172,7 +172,9 @@ func appendOnly(dst []byte, creds []ownerCredential) []byte {
 	return append(dst, ']')
 }
 
-// appendByok renders {"openai":[{"apiKey":"…"}]}.
+// appendByok renders {"openai":[{"apiKey":"…"},{"apiKey":"…"}]}. Each slug must
+// stand there once, whatever the order of creds is: of a key that stands twice
+// JavaScript takes the last.
 func appendByok(dst []byte, creds []ownerCredential) []byte {
 	mark := byte('{')
 	for i, c := range creds {
@@ -181,8 +183,14 @@ func appendByok(dst []byte, creds []ownerCredential) []byte {
 		}
 		dst = append(dst, mark, '"')
 		dst = append(dst, c.slug...)
-		dst = append(dst, `":[`...)
-		dst = provider.AppendCredential(dst, c.slug, c.secret.Reveal())
+		dst = append(dst, `":`...)
+		sep := byte('[')
+		for _, same := range creds[i:] {
+			if same.slug == c.slug {
+				dst = provider.AppendCredential(append(dst, sep), c.slug, same.secret.Reveal())
+				sep = ','
+			}
+		}
 		dst = append(dst, ']')
 		mark = ','
 	}

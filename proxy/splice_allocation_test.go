@@ -6,13 +6,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sidekey/sidekey/credstore"
 	"github.com/sidekey/sidekey/provider"
 )
 
 // The race detector allocates on its own, hence the build tag.
 
 func TestSpliceAllocatesNothing(t *testing.T) {
-	creds := spliceCreds(provider.OpenAI, provider.Anthropic)
+	creds := append(spliceSlots(provider.OpenAI, credstore.MaxSlots), spliceSlots(provider.Anthropic, 3)...)
 	for _, options := range []string{``, `,"providerOptions":{}`, `,"providerOptions":{"gateway":{"user":"u","only":["openai"]}}`} {
 		body := []byte(`{"model":"m","messages":"` + strings.Repeat("text ", 400) + `"` + options + `}`)
 		b, o, err := scanForSplice(body)

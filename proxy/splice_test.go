@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -84,11 +85,15 @@ func TestSplicePutsTheKeyWhereItBelongs(t *testing.T) {
 	f(`{"providerOptions":{"gateway":{"only":[],"b":[],"byok":0 }}}`, `{"providerOptions":{"gateway":{"only":["openai"],"b":[],"byok":BYOK }}}`)
 }
 
-func TestSpliceKeepsTheOrderOfSlugsAndRepeatsNone(t *testing.T) {
+// Whatever the order of the credentials: each slug stands once, with all of its
+// keys in their order.
+func TestSpliceKeepsTheOrderOfSlugsAndKeysAndRepeatsNoSlug(t *testing.T) {
 	body := `{"model":"m","models":["n"]}`
-	got := shown(spliceBody(t, body, spliceCreds(provider.Anthropic, provider.OpenAI, provider.Anthropic, provider.OpenAI)))
+	creds := spliceCreds(provider.Anthropic, provider.OpenAI, provider.Anthropic, provider.OpenAI)
+	creds[2].secret = credstore.NewSecret([]byte("second"))
+	got := shown(spliceBody(t, body, creds))
 	want := `{"model":"m","models":["n"],"providerOptions":{"gateway":{"only":["anthropic","openai"],` +
-		`"byok":{"anthropic":[{"apiKey":"K2"}],"openai":[{"apiKey":"K1"}]}}}}`
+		`"byok":{"anthropic":[{"apiKey":"K2"},{"apiKey":"second"}],"openai":[{"apiKey":"K1"},{"apiKey":"K1"}]}}}}`
 	if got != want {
 		t.Errorf(" got %s\nwant %s", got, want)
 	}
@@ -159,20 +164,20 @@ func FuzzSplice(f *testing.F) {
 		`{"a":{"providerOptions":{"gateway":{"only":[]}}}}`, "{\"\xff\":1,\"b\":\"\xe2\"}", `{"x":1,"x":2}`, `{"providerOptions":{"gateway":{"only":0}}}`,
 		`{"providerOptions":{"x":{"gateway":{"byok":{}}}}}`, `{"\ud800":1,"\ud801":2}`, `{"providerOptions":{"gateway":{}}}`,
 	} {
-		f.Add([]byte(s), true)
-		f.Add([]byte(s), false)
+		for _, keys := range []uint8{0, 16, 1, 2 + 3*16, 8 + 9*16} {
+			f.Add([]byte(s), keys)
+		}
 	}
-	f.Fuzz(func(t *testing.T, body []byte, two bool) {
+	f.Fuzz(func(t *testing.T, body []byte, keys uint8) {
 		b, o, err := scanForSplice(body)
 		if err != nil {
 			return
 		}
-		slugs := []provider.Slug{provider.OpenAI, provider.Anthropic}
-		if !two {
-			slugs = slugs[:1]
-		}
+		// One to nine keys of one provider, none to nine of another.
+		creds := spliceSlots(provider.OpenAI, 1+int(keys%16)%credstore.MaxSlots)
+		creds = append(creds, spliceSlots(provider.Anthropic, int(keys/16)%(credstore.MaxSlots+1))...)
 		original := bytes.Clone(body)
-		pieces, _, n := splice(nil, make([]byte, 0, 2048), body, &b, &o, spliceCreds(slugs...))
+		pieces, _, n := splice(nil, make([]byte, 0, 2048), body, &b, &o, creds)
 		out := bytes.Join(pieces, nil)
 		if !bytes.Equal(body, original) {
 			t.Fatalf("%q: the body itself was changed", original)
@@ -181,7 +186,7 @@ func FuzzSplice(f *testing.F) {
 			t.Fatalf("%q: got %d bytes, valid %v, length %d", body, len(out), json.Valid(out), n)
 		}
 		checkUntouched(t, body, pieces, &o)
-		if want := pinned(decodeAny(t, body), slugs); !reflect.DeepEqual(decodeAny(t, out), want) {
+		if want := pinned(decodeAny(t, body), creds); !reflect.DeepEqual(decodeAny(t, out), want) {
 			t.Fatalf("%q: differs elsewhere: %s", body, shown(out))
 		}
 		// What came out is as clear to the scanner as what went in.
@@ -224,8 +229,18 @@ func decodeAny(t *testing.T, b []byte) map[string]any {
 	return v
 }
 
-// pinned does with maps what splice does with bytes.
-func pinned(v map[string]any, slugs []provider.Slug) map[string]any {
+// spliceSlots returns n credentials of one slug.
+func spliceSlots(slug provider.Slug, n int) (creds []ownerCredential) {
+	for i := range n {
+		key := fmt.Sprintf("%s-%d", spliceCreds(slug)[0].secret.Reveal(), i)
+		creds = append(creds, ownerCredential{slug: slug, secret: credstore.NewSecret([]byte(key))})
+	}
+	return creds
+}
+
+// pinned does with maps what splice does with bytes. The credentials of one
+// slug stand together.
+func pinned(v map[string]any, creds []ownerCredential) map[string]any {
 	child := func(v map[string]any, key string) map[string]any {
 		c, _ := v[key].(map[string]any)
 		if c == nil {
@@ -236,10 +251,13 @@ func pinned(v map[string]any, slugs []provider.Slug) map[string]any {
 	}
 	gateway := child(child(v, "providerOptions"), "gateway")
 	byok, only := map[string]any{}, []any{}
-	for _, s := range slugs {
-		key := map[provider.Slug]string{provider.OpenAI: spliceOpenAIKey, provider.Anthropic: spliceAnthropicKey}[s]
-		byok[string(s)] = []any{map[string]any{"apiKey": key}}
-		only = append(only, string(s))
+	for _, c := range creds {
+		s := string(c.slug)
+		list, _ := byok[s].([]any)
+		if list == nil {
+			only = append(only, s)
+		}
+		byok[s] = append(list, map[string]any{"apiKey": string(c.secret.Reveal())})
 	}
 	gateway["byok"], gateway["only"] = byok, only
 	return v

@@ -21,7 +21,21 @@ import (
 
 var errNoRoom = errors.New("the edit is longer than was announced")
 
-func sameSlug(s provider.Slug, c ownerCredential) bool { return s == c.slug }
+// sameSlugs reports whether the credentials are those of slugs, in order. A
+// slug may have several.
+func sameSlugs(slugs []provider.Slug, creds []ownerCredential) bool {
+	n := 0
+	for i := range creds {
+		if i > 0 && creds[i].slug == creds[i-1].slug {
+			continue
+		}
+		if n == len(slugs) || slugs[n] != creds[i].slug {
+			return false
+		}
+		n++
+	}
+	return n == len(slugs)
+}
 
 // frameLarge makes the request of a large body: its beginning in pieces, the
 // rest as a stream.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -18,7 +19,8 @@ import (
 // A bench plans and edits bodies without sockets: as a whole, or as a stream.
 type bench struct {
 	h    *Handler
-	keys []*credstore.Keyring // of nobody, of one key, of two
+	keys []*credstore.Keyring // of nobody, of one key, of two; of several for each of two providers, for one
+	sent int                  // bodies that were compared as they would be sent
 }
 
 func newBench(t testing.TB) *bench {
@@ -43,12 +45,21 @@ func newBench(t testing.TB) *bench {
 			check(err)
 		}
 	}
+	for slot := 1; slot <= 4; slot++ {
+		o, key := owner.Slot(slot), func(k string) credstore.Secret { return secret(fmt.Sprint(k, "-", slot)) }
+		for _, chatbot := range []string{"several", "several-of-one"} {
+			_, err := o.Set(t.Context(), chatbot, "openai", key(openaiCanary), credstore.SetOptions{})
+			check(err)
+		}
+		_, err := o.Set(t.Context(), "several", "anthropic", key(anthropicCanary), credstore.SetOptions{})
+		check(err)
+	}
 	cfg := testConfig()
 	cfg.Gateway.URL = "http://127.0.0.1:9"
 	b := &bench{}
 	b.h, err = New(cfg, cache, zerolog.Nop())
 	check(err)
-	for _, chatbot := range []string{"none", "one", "two"} {
+	for _, chatbot := range []string{"none", "one", "two", "several", "several-of-one"} {
 		k, err := cache.Keyring(t.Context(), chatbot)
 		check(err)
 		b.keys = append(b.keys, k)
@@ -80,7 +91,7 @@ func (b *bench) exchange(keys int, path string, model string) *exchange {
 
 // finish goes on up to the request that would be sent.
 func (x *exchange) planned() *refusal {
-	for _, step := range []func(*exchange) *refusal{(*exchange).detect, (*exchange).decide, (*exchange).unlock, (*exchange).rewrite} {
+	for _, step := range []func(*exchange) *refusal{(*exchange).detect, (*exchange).decide, (*exchange).unlock, (*exchange).address, (*exchange).rewrite} {
 		if r := step(x); r != nil {
 			return r
 		}
@@ -187,6 +198,7 @@ func (b *bench) checkStream(t *testing.T, body []byte, window, step, keys int, c
 	case !bytes.Equal(got, want) && (chunked || !sameJSON(got, want)):
 		t.Fatalf("%s:\n got %s\nwant %s", at(), shownBody(got), shownBody(want))
 	}
+	b.sent++
 }
 
 // sameJSON: of a fixed length blanks may make up for a shorter edit.
@@ -241,6 +253,9 @@ func TestStreamedEditsAreThoseInMemory(t *testing.T) {
 				b.checkStream(t, body, window, 1000, keys, window%2 == 1)
 			}
 		}
+	}
+	if b.sent < 1000 {
+		t.Errorf("only %d bodies were compared, the rest was refused", b.sent)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -25,9 +26,15 @@ func (a *app) keysSet() *cobra.Command {
 		Short: "Store or replace a key",
 		Long: `set stores an owner's key for one provider, in place of the one before. The key
 comes on standard input, or is asked for on a terminal without being shown. For
-vertex, bedrock and azure it is a JSON object.`,
-		Example: "  sidekey keys set --chatbot demo --provider openai < key.txt",
-		Args:    noArgs,
+vertex, bedrock and azure it is a JSON object.
+
+With --slot 2 and up an owner has more keys for a provider. A gateway of dialect
+vercel tries them in this order, all before it falls back to the platform's; a
+gateway of dialect header and the provider itself (byok.route: direct) are sent
+the first one only.`,
+		Example: `  sidekey keys set --chatbot demo --provider openai < key.txt
+  sidekey keys set --chatbot demo --provider openai --slot 2 < spare-key.txt`,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := o.check(true); err != nil {
 				return err
@@ -43,8 +50,8 @@ vertex, bedrock and azure it is a JSON object.`,
 				if err != nil {
 					return err
 				}
-				if err := a.done(keyReport(o.chatbot, info), "stored the %s key of chatbot %s (ends in %s)",
-					o.slug, o.chatbot, dash(info.Hint)); err != nil {
+				if err := a.done(keyReport(o.chatbot, info), "stored the %s of chatbot %s (ends in %s)",
+					o.key(), o.chatbot, dash(info.Hint)); err != nil {
 					return err
 				}
 				return o.remindBYOK(ctx, owner)
@@ -90,6 +97,9 @@ key on standard input is tested and nothing is stored. It exits 0 only for valid
 		Example: "  sidekey keys test --chatbot demo --provider openai",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if unsaved && c.Flags().Changed("slot") {
+				return usage("--slot names a stored key, and --stdin tests one that is not; write one of them")
+			}
 			if unsaved && o.chatbot == "" {
 				o.chatbot = "none" // nothing is looked up
 			}
@@ -154,7 +164,7 @@ func (a *app) keysDelete() *cobra.Command {
 	o := &ownerCall{app: a}
 	return o.flags(&cobra.Command{
 		Use:   "delete",
-		Short: "Remove a key; the provider's requests are then paid by the platform",
+		Short: "Remove a key; without another one the platform pays for the provider's requests",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := o.check(true); err != nil {
@@ -164,8 +174,8 @@ func (a *app) keysDelete() *cobra.Command {
 				if err := owner.Delete(ctx, o.chatbot, o.slug, o.account); err != nil {
 					return err
 				}
-				return a.done(map[string]any{"chatbot": o.chatbot, "provider": o.slug, "deleted": true},
-					"deleted the %s key of chatbot %s", o.slug, o.chatbot)
+				return a.done(map[string]any{"chatbot": o.chatbot, "provider": o.slug, "slot": o.slot, "deleted": true},
+					"deleted the %s of chatbot %s", o.key(), o.chatbot)
 			})
 		},
 	}, true)
@@ -213,18 +223,33 @@ func (o *ownerCall) list(ctx context.Context, owner *credstore.Owner) error {
 		}
 		return o.app.printJSON(out)
 	}
+	return o.listTable(all)
+}
+
+// listTable is the list for people. It shows slots only if any but the first
+// is in use: most owners have one key for a provider and need not learn of it.
+func (o *ownerCall) listTable(all []credstore.ChatbotInfo) error {
+	slots := slices.ContainsFunc(all, func(info credstore.ChatbotInfo) bool {
+		return slices.ContainsFunc(info.Keys, func(k credstore.KeyInfo) bool { return k.Slot > 1 })
+	})
+	column := func(text string) string {
+		if slots {
+			return text + "\t"
+		}
+		return ""
+	}
 	w := tabwriter.NewWriter(o.app.stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "CHATBOT\tACCOUNT\tBYOK\tPROVIDER\tENDS IN\tCHANGED\tTESTED\tLABEL")
+	fmt.Fprintf(w, "CHATBOT\tACCOUNT\tBYOK\tPROVIDER\t%sENDS IN\tCHANGED\tTESTED\tLABEL\n", column("SLOT"))
 	for _, info := range all {
 		head := fmt.Sprintf("%s\t%s\t%s", info.Chatbot, dash(info.Account), onOff(info.BYOK))
 		if info.BYOIURL != "" {
 			fmt.Fprintf(w, "%s\t(own endpoint %s)\n", head, plain(info.BYOIURL))
 		}
 		if len(info.Keys) == 0 && info.BYOIURL == "" {
-			fmt.Fprintf(w, "%s\t-\t\t\t\t\n", head)
+			fmt.Fprintf(w, "%s\t-\t%s\t\t\t\n", head, column(""))
 		}
 		for _, k := range info.Keys {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", head, k.Slug, dash(plain(k.Hint)), day(k.UpdatedAt), tested(k), plain(k.Label))
+			fmt.Fprintf(w, "%s\t%s\t%s%s\t%s\t%s\t%s\n", head, k.Slug, column(fmt.Sprint(k.Slot)), dash(plain(k.Hint)), day(k.UpdatedAt), tested(k), plain(k.Label))
 		}
 	}
 	return w.Flush()

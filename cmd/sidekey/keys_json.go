@@ -20,6 +20,7 @@ type chatbotReport struct {
 type storedKey struct {
 	Chatbot    string        `json:"chatbot,omitempty"`
 	Provider   provider.Slug `json:"provider"`
+	Slot       int           `json:"slot"`
 	Hint       string        `json:"hint"`
 	Label      string        `json:"label,omitempty"`
 	Version    int64         `json:"version"`
@@ -31,7 +32,7 @@ type storedKey struct {
 
 func keyReport(chatbot string, k credstore.KeyInfo) storedKey {
 	return storedKey{
-		Chatbot: chatbot, Provider: k.Slug, Hint: k.Hint, Label: k.Label, Version: k.Version,
+		Chatbot: chatbot, Provider: k.Slug, Slot: k.Slot, Hint: k.Hint, Label: k.Label, Version: k.Version,
 		CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt, TestedAt: k.TestedAt, TestResult: k.TestResult,
 	}
 }

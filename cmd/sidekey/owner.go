@@ -14,13 +14,14 @@ import (
 )
 
 // An ownerCall is what the commands for owners have in common: which chatbot,
-// on whose behalf, for which provider.
+// on whose behalf, for which provider and slot.
 type ownerCall struct {
 	app      *app
 	chatbot  string
 	account  string
 	provider string
 	slug     provider.Slug // of provider, once checked
+	slot     int           // 0 where the command has no such flag
 }
 
 // flags registers the common flags on a command.
@@ -29,6 +30,7 @@ func (o *ownerCall) flags(c *cobra.Command, withProvider bool) *cobra.Command {
 	c.Flags().StringVar(&o.account, "account", "", "the account it belongs to; must be the stored one if one is stored")
 	if withProvider {
 		c.Flags().StringVar(&o.provider, "provider", "", "the provider, such as openai or x-ai")
+		c.Flags().IntVar(&o.slot, "slot", 1, fmt.Sprintf("which of the provider's keys, 1 to %d: they are tried in this order", credstore.MaxSlots))
 	}
 	return o.app.withJSON(c)
 }
@@ -44,6 +46,9 @@ func (o *ownerCall) check(withProvider bool) error {
 	if !withProvider {
 		return nil
 	}
+	if o.slot < 1 || o.slot > credstore.MaxSlots {
+		return usage("--slot %d is out of range: a provider has the slots 1 to %d", o.slot, credstore.MaxSlots)
+	}
 	if o.provider == "" {
 		return usage("--provider is needed, such as --provider openai")
 	}
@@ -53,6 +58,14 @@ func (o *ownerCall) check(withProvider bool) error {
 	}
 	o.slug = slug
 	return nil
+}
+
+// key names the key in messages: "openai key", or "openai key in slot 2".
+func (o *ownerCall) key() string {
+	if o.slot > 1 {
+		return fmt.Sprintf("%s key in slot %d", o.slug, o.slot)
+	}
+	return string(o.slug) + " key"
 }
 
 func checkID(what, id string, needed bool) error {
@@ -93,14 +106,18 @@ func (o *ownerCall) with(ctx context.Context, create bool, fn func(context.Conte
 		return err
 	}
 	defer store.Close()
-	return o.explain(fn(ctx, credstore.NewOwner(store.Backend)))
+	owner := credstore.NewOwner(store.Backend)
+	if o.slot != 0 {
+		owner = owner.Slot(o.slot)
+	}
+	return o.explain(fn(ctx, owner))
 }
 
 // explain says what to do about the store's refusals.
 func (o *ownerCall) explain(err error) error {
 	switch {
 	case errors.Is(err, credstore.ErrNotFound) && o.slug != "":
-		return fmt.Errorf("no %s key is stored for chatbot %s; sidekey keys list --chatbot %[2]s shows what is", o.slug, o.chatbot)
+		return fmt.Errorf("no %s is stored for chatbot %s; sidekey keys list --chatbot %[2]s shows what is", o.key(), o.chatbot)
 	case errors.Is(err, credstore.ErrNotFound):
 		return fmt.Errorf("nothing is stored for chatbot %s; store a key first: sidekey keys set", o.chatbot)
 	case errors.Is(err, credstore.ErrConflict):

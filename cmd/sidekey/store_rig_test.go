@@ -162,7 +162,7 @@ func (r *storeRig) whole(source, destination map[string]string) {
 		}
 		if chatbot, isSettings := strings.CutSuffix(item, " settings"); isSettings {
 			for _, slug := range []provider.Slug{provider.OpenAI, provider.XAI} {
-				if destination[chatbot+" "+credstore.KeyItem(slug)] == "" {
+				if destination[chatbot+" "+credstore.KeyItem(slug, 1)] == "" {
 					r.Errorf("the settings of %s are there and its %s key is not", chatbot, slug)
 				}
 			}

@@ -385,7 +385,7 @@ func TestSidecarOfSomeChatbotsHasNoOthers(t *testing.T) {
 		_, err := a.Load(ctx, stranger, credstore.Latest)
 		return err
 	}}, step{"open another's key", func(ctx context.Context) error {
-		item := credstore.KeyItem(provider.OpenAI)
+		item := credstore.KeyItem(provider.OpenAI, 1)
 		return s.open(ctx, sidecar, rec.Keys[0].Ciphertext, sealContext("sidekey", s.Table, stranger, item))
 	}})
 }
@@ -393,7 +393,7 @@ func TestSidecarOfSomeChatbotsHasNoOthers(t *testing.T) {
 // A ciphertext of something else, under the same KMS key.
 func TestNobodyOpensWhatWasSealedForSomethingElse(t *testing.T) {
 	s := newSite(t, map[string]string{"ConsoleTestsStoredKeys": "true"})
-	item := credstore.KeyItem(provider.OpenAI)
+	item := credstore.KeyItem(provider.OpenAI, 1)
 	for name, with := range map[string]map[string]string{
 		"another app":   sealContext("billing", s.Table, chatbot, item),
 		"another table": sealContext("sidekey", "staging", chatbot, item),
