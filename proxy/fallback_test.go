@@ -48,7 +48,10 @@ func TestFallbackModelsArePaidByTheOwnersOtherProvider(t *testing.T) {
 		w.keepSlots("shop", slug, 1)
 	}
 	w.keepSlots("shop", "google", 3, 2) // two keys of the second provider, and none of them is asked for twice
-	for _, c := range allCarrying {
+	for _, c := range allCarrying() {
+		if c.owner == "google" {
+			continue // it cannot fall back to itself
+		}
 		for _, s := range spellings {
 			t.Run(c.name+", "+s.name, func(t *testing.T) {
 				w.arrived()

@@ -22,6 +22,7 @@ var alsoCarrying = []surfaceCall{
 	{"ai language, old", "/v1/ai/language-model", `{"prompt":[]}`, []string{"ai-language-model-id: google/gemini-3-flash", "ai-language-model-streaming: false"}, "google"},
 	{"ai image", "/v4/ai/image-model", `{"prompt":"a cat"}`, []string{"ai-model-id: openai/gpt-image-1"}, "openai"},
 	{"ai video, streamed", "/v4/ai/video-model", `{"prompt":"a cat"}`, []string{"ai-model-id: google/veo-3.1-generate"}, "google"},
+	{"ai video of another, streamed", "/v4/ai/video-model", `{"prompt":"a cat"}`, []string{"ai-model-id: openai/sora-2"}, "openai"},
 	{"ai video start", "/v4/ai/video-model/start", `{"prompt":"a cat"}`, []string{"ai-model-id: google/veo-3.1-generate"}, "google"},
 	{"ai speech", "/v4/ai/speech-model", `{"text":"hi"}`, []string{"ai-model-id: openai/tts-1"}, "openai"},
 	{"ai transcription", "/v4/ai/transcription-model", `{"audio":"AA==","mediaType":"audio/wav"}`, []string{"ai-model-id: openai/whisper-1"}, "openai"},
