@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"strconv"
 
 	"github.com/sidekey/sidekey/detect"
@@ -25,6 +26,7 @@ const (
 	codeHeadersTooLarge   code = "headers_too_large"
 	codeEncoding          code = "encoding_unsupported"
 	codeRequestTimeout    code = "request_timeout"
+	codeOwnerKeyFailed    code = "owner_key_failed"
 	codeKeysUnavailable   code = "keys_unavailable"
 	codeOverloaded        code = "overloaded"
 	codeUnreachable       code = "upstream_unreachable"
@@ -57,16 +59,17 @@ var verdicts = map[code]verdict{
 	codeModelUndetermined: {400, false, "The chatbot's owner has stored provider keys, but sidekey cannot tell which provider this request is for. Send a readable body with one concrete model."},
 	codeUnsupported:       {400, false, "The chatbot's owner has a key for this provider, but a call of this kind cannot carry it. Use another surface, or remove the owner's key."},
 	codeFallbackNotOwned:  {400, false, "The request lists models of which only some are covered by the owner's keys. List only models whose provider the owner has a key for, or store the missing key."},
-	codeOptionNotAllowed:  {400, false, "This option could make somebody else than the chatbot's owner pay. Remove it from the request."},
+	codeOptionNotAllowed:  {400, false, "This option could make somebody else than the chatbot's owner pay, or nobody could keep it on the way that the call takes. Remove it from the request."},
 	codeBodyTooLarge:      {413, false, "The request body is larger than this sidecar accepts. Send a smaller one, or raise limits.body."},
 	codeHeadersTooLarge:   {431, false, "The request's headers are larger than this sidecar accepts. Send fewer, or raise limits.header."},
 	codeEncoding:          {415, false, "sidekey does not read compressed request bodies. Send the body without Content-Encoding."},
 	codeRequestTimeout:    {408, false, "The request did not arrive in time. Nothing was sent to the provider."},
+	codeOwnerKeyFailed:    {403, false, "The provider rejected the key of the chatbot's owner, and nobody else pays instead. The owner can store a working key."},
 	codeKeysUnavailable:   {503, true, "The owner's keys cannot be read right now, and sidekey never uses another account instead. Try again in a moment."},
 	codeOverloaded:        {503, true, "This sidecar is at its connection limit. Try again in a moment."},
-	codeUnreachable:       {502, false, "The gateway cannot be reached. Nothing was sent to the provider."},
-	codeUpstreamTimeout:   {504, false, "The gateway did not answer in time. The request may have been carried out."},
-	codeBrokeOff:          {502, false, "The gateway broke the connection off before its answer began. The request may have been carried out."},
+	codeUnreachable:       {502, false, "The gateway, or the provider if it is called directly, cannot be reached. The request was not sent."},
+	codeUpstreamTimeout:   {504, false, "The gateway, or the provider if it is called directly, did not answer in time. The request may have been carried out."},
+	codeBrokeOff:          {502, false, "The gateway, or the provider if it is called directly, broke the connection off before its answer began. The request may have been carried out."},
 }
 
 // retryAfterSeconds is what a 503 tells the client to wait.
@@ -77,7 +80,12 @@ type refusal struct {
 	code code
 	// param names the field at fault, "" if none does.
 	param string
+	// status takes the place of the code's own where it is not 0.
+	status int
 }
+
+// answered is the status that the client gets.
+func (r *refusal) answered() int { return cmp.Or(r.status, verdicts[r.code].status) }
 
 // refused makes a refusal without a field.
 func refused(c code) *refusal { return &refusal{code: c} }

@@ -133,8 +133,12 @@ func (x *exchange) examine(body []byte, wrong error) {
 	}
 	x.target = t
 	x.target.Surface = x.surface
+	x.path = path
 	owned := x.owned()
 	x.read(x.snap.detector, body, err, owned)
+	if owned && x.snap.directory.used {
+		x.readUnkept(body)
+	}
 	if x.surface == detect.Other && owned && len(body) > 0 {
 		x.probeOther(body, wrong)
 	}
@@ -287,7 +291,7 @@ func (x *exchange) refuse(r *refusal) {
 	}
 	x.plan.Route = RouteNone
 	x.account.refusal = r.code
-	x.account.status = verdicts[r.code].status
+	x.account.status = r.answered()
 	writeRefusal(x.ctx, r, x.surface.Shape())
 	if conn := wire.ClientConn(x.ctx); conn != nil && !x.whole && x.ctx.Request.IsBodyStream() {
 		// The client may be sending still. It shall read why it need not.

@@ -26,6 +26,10 @@ func sameSlug(s provider.Slug, c ownerCredential) bool { return s == c.slug }
 // frameLarge makes the request of a large body: its beginning in pieces, the
 // rest as a stream.
 func (x *exchange) frameLarge() error {
+	if x.plan.Route == RouteDirect {
+		x.frameDirect()
+		return nil
+	}
 	l := x.large
 	l.pin = x.out.pin
 	if l.pin {
