@@ -53,11 +53,12 @@ func (x *exchange) directSettled() bool {
 func (x *exchange) frameDirect() {
 	l := x.large
 	l.made, l.off = applied{changes: x.direct.made}, len(x.buf)
-	length := l.length
 	for _, c := range x.direct.made {
-		if l.length >= 0 {
-			length += int64(len(c.text) - (c.cut.End - c.cut.Start))
-		}
+		l.reserve += len(c.text) - (c.cut.End - c.cut.Start)
+	}
+	length := l.length
+	if length >= 0 {
+		length += int64(l.reserve)
 	}
 	x.out.pieces = l.passOn(x.out.pieces[:0], x.buf)
 	x.req.Body, x.req.Stream, x.req.Length = x.out.pieces, directReader{l}, length

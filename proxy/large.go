@@ -40,7 +40,7 @@ type largeBody struct {
 	done    bool // text is sent
 	cut     detect.Span
 	text    [][]byte
-	reserve int // by how much the announced length is longer than the client's
+	reserve int // by how much the announced length is longer than the client's, perhaps negative
 
 	made applied // instead of the one edit: what a direct call changes
 	kept []byte  // of a direct call: read, but not passed on yet

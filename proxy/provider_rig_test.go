@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sidekey/sidekey/provider"
 	"github.com/sidekey/sidekey/sandbox"
@@ -170,3 +172,7 @@ func sameBut(t *testing.T, got, sent string, members ...string) bool {
 	}
 	return mustJSON(t, a) == mustJSON(t, b)
 }
+
+func discardLog() *log.Logger { return log.New(io.Discard, "", 0) }
+
+func timeoutOf(i int) time.Duration { return time.Duration(i) * time.Millisecond }

@@ -80,7 +80,7 @@ func (b *bench) exchange(keys int, path string, model string) *exchange {
 
 // finish goes on up to the request that would be sent.
 func (x *exchange) planned() *refusal {
-	for _, step := range []func(*exchange) *refusal{(*exchange).detect, (*exchange).decide, (*exchange).unlock, (*exchange).rewrite} {
+	for _, step := range []func(*exchange) *refusal{(*exchange).detect, (*exchange).decide, (*exchange).unlock, (*exchange).address, (*exchange).rewrite} {
 		if r := step(x); r != nil {
 			return r
 		}
