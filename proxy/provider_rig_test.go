@@ -32,7 +32,8 @@ type heard struct {
 type fakeProvider struct {
 	t      *testing.T
 	url    string
-	answer func(http.ResponseWriter, *http.Request, heard) // nil: echo says 200
+	answer func(http.ResponseWriter, *http.Request, heard) // nil: 200
+	early  func(*http.Request)                             // called before the body is read
 
 	mu    sync.Mutex
 	heard []heard
@@ -58,6 +59,9 @@ func (f *fakeProvider) base(s provider.Slug, real string) string {
 }
 
 func (f *fakeProvider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if f.early != nil {
+		f.early(r)
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return // an upload that was broken off is no request
