@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"cmp"
 	"strconv"
 
 	"github.com/sidekey/sidekey/detect"
@@ -26,12 +25,12 @@ const (
 	codeHeadersTooLarge   code = "headers_too_large"
 	codeEncoding          code = "encoding_unsupported"
 	codeRequestTimeout    code = "request_timeout"
-	codeOwnerKeyFailed    code = "owner_key_failed"
 	codeKeysUnavailable   code = "keys_unavailable"
 	codeOverloaded        code = "overloaded"
 	codeUnreachable       code = "upstream_unreachable"
 	codeUpstreamTimeout   code = "upstream_timeout"
 	codeBrokeOff          code = "upstream_broke_off"
+	codeOwnerKeyFailed    code = "owner_key_failed"
 )
 
 // errorType is the type of every error that sidekey makes, on every surface.
@@ -64,12 +63,12 @@ var verdicts = map[code]verdict{
 	codeHeadersTooLarge:   {431, false, "The request's headers are larger than this sidecar accepts. Send fewer, or raise limits.header."},
 	codeEncoding:          {415, false, "sidekey does not read compressed request bodies. Send the body without Content-Encoding."},
 	codeRequestTimeout:    {408, false, "The request did not arrive in time. Nothing was sent to the provider."},
-	codeOwnerKeyFailed:    {403, false, "The provider rejected the key of the chatbot's owner, and nobody else pays instead. The owner can store a working key."},
 	codeKeysUnavailable:   {503, true, "The owner's keys cannot be read right now, and sidekey never uses another account instead. Try again in a moment."},
 	codeOverloaded:        {503, true, "This sidecar is at its connection limit. Try again in a moment."},
-	codeUnreachable:       {502, false, "The gateway, or the provider if it is called directly, cannot be reached. The request was not sent."},
-	codeUpstreamTimeout:   {504, false, "The gateway, or the provider if it is called directly, did not answer in time. The request may have been carried out."},
-	codeBrokeOff:          {502, false, "The gateway, or the provider if it is called directly, broke the connection off before its answer began. The request may have been carried out."},
+	codeUnreachable:       {502, false, "The gateway, or the endpoint in its place, cannot be reached. Nothing was sent to the provider."},
+	codeUpstreamTimeout:   {504, false, "The gateway, or the endpoint in its place, did not answer in time. The request may have been carried out."},
+	codeBrokeOff:          {502, false, "The gateway, or the endpoint in its place, broke the connection off before its answer began. The request may have been carried out."},
+	codeOwnerKeyFailed:    {403, false, "The provider did not serve this call with the key of the chatbot's owner, and nobody else pays for it. The owner should check the key with the provider, or store a working one: it is used at once."},
 }
 
 // retryAfterSeconds is what a 503 tells the client to wait.
@@ -80,12 +79,17 @@ type refusal struct {
 	code code
 	// param names the field at fault, "" if none does.
 	param string
-	// status takes the place of the code's own where it is not 0.
+	// status takes the place of the code's own if it is not 0.
 	status int
 }
 
-// answered is the status that the client gets.
-func (r *refusal) answered() int { return cmp.Or(r.status, verdicts[r.code].status) }
+// statusCode is what the client gets.
+func (r *refusal) statusCode() int {
+	if r.status != 0 {
+		return r.status
+	}
+	return verdicts[r.code].status
+}
 
 // refused makes a refusal without a field.
 func refused(c code) *refusal { return &refusal{code: c} }

@@ -16,7 +16,7 @@ import (
 func writeRefusal(ctx *fasthttp.RequestCtx, r *refusal, shape detect.Shape) {
 	v := verdicts[r.code]
 	ctx.Response.Reset()
-	ctx.SetStatusCode(r.answered())
+	ctx.SetStatusCode(r.statusCode())
 	h := &ctx.Response.Header
 	h.SetContentType("application/json")
 	h.Set("x-sidekey-error", string(r.code))
@@ -68,7 +68,7 @@ func (h *Handler) expect(ctx *fasthttp.RequestCtx) int {
 		return fasthttp.StatusContinue
 	}
 	x.refuse(r)
-	return r.answered()
+	return r.statusCode()
 }
 
 // panicked ends one request after a bug of ours. The panic's value is not

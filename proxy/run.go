@@ -291,7 +291,7 @@ func (x *exchange) refuse(r *refusal) {
 	}
 	x.plan.Route = RouteNone
 	x.account.refusal = r.code
-	x.account.status = r.answered()
+	x.account.status = r.statusCode()
 	writeRefusal(x.ctx, r, x.surface.Shape())
 	if conn := wire.ClientConn(x.ctx); conn != nil && !x.whole && x.ctx.Request.IsBodyStream() {
 		// The client may be sending still. It shall read why it need not.
