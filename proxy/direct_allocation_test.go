@@ -4,7 +4,12 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"testing"
+	"time"
+
+	"github.com/sidekey/sidekey/credstore"
+	"github.com/sidekey/sidekey/provider"
 )
 
 // The race detector allocates; .ci/run runs these without it.
@@ -39,4 +44,53 @@ func TestAllocDirectCall(t *testing.T) {
 			t.Errorf("%s: through the gateway %v allocations, directly %v", name, n[0], n[1])
 		}
 	}
+}
+
+// A call to a cloud reads the owner's credential anew, so that nothing of it is
+// kept, and Bedrock's is signed by the SDK. That costs allocations, but a
+// bounded number, whatever the body.
+func TestAllocDirectCloudCall(t *testing.T) {
+	b := newDirectBench(t)
+	b.h.tokens.grant = func(context.Context, string, credstore.Secret) (provider.Grant, error) {
+		return provider.Grant{Token: []byte("CANARY-token"), Life: time.Hour}, nil
+	}
+	for _, c := range []struct {
+		slug       provider.Slug
+		key, model string
+		most       float64
+	}{
+		{"azure", `{"apiKey":"` + azureKey + `","resourceName":"my-res","modelMappings":[{"gatewayModelSlug":"azure/gpt-5","customModelId":"prod"}]}`, "azure/gpt-5", 125},
+		{"bedrock", `{"apiKey":"` + awsAPIKey + `","region":"us-west-2"}`, "bedrock/openai.gpt-oss-20b-1:0", 60},
+		{"bedrock", bedrockKey(awsToken), "bedrock/openai.gpt-oss-20b-1:0", 190},
+		{"vertex", vertexKey(t, 0, ""), "vertex/gemini-2.5-pro", 5},
+	} {
+		x := b.exchange(0, "/v1/chat/completions", "")
+		x.keys = keyringOf(t, c.slug, c.key)
+		body := benchmarkBody(c.model)
+		n := testing.AllocsPerRun(300, func() {
+			if r := x.rewound(body).planned(); r != nil || x.plan.Route != RouteDirect {
+				t.Fatalf("%v", r)
+			}
+		})
+		t.Logf("%s: %v allocations", c.slug, n)
+		if n > c.most {
+			t.Errorf("%s: %v allocations, want at most %v", c.slug, n, c.most)
+		}
+	}
+}
+
+// keyringOf is the keyring of an owner with one key.
+func keyringOf(t *testing.T, slug provider.Slug, key string) *credstore.Keyring {
+	t.Helper()
+	store, err := credstore.OpenLocal(credstore.LocalConfig{Dir: t.TempDir() + "/keys", Create: true})
+	must(t, err)
+	t.Cleanup(func() { store.Close() })
+	cache, err := credstore.NewCache(store.Backend(), credstore.CacheConfig{})
+	must(t, err)
+	t.Cleanup(cache.Close)
+	_, err = credstore.NewOwner(store.Backend()).Set(t.Context(), "one", slug, secret(key), credstore.SetOptions{})
+	must(t, err)
+	k, err := cache.Keyring(t.Context(), "one")
+	must(t, err)
+	return k
 }
