@@ -3,8 +3,11 @@ package proxy
 import (
 	"fmt"
 	"path"
+	"strings"
 	"time"
+	"unicode"
 
+	"github.com/sidekey/sidekey/detect"
 	"github.com/sidekey/sidekey/provider"
 )
 
@@ -113,6 +116,9 @@ func (c *DirectConfig) validate(bad func(path, format string, args ...any)) {
 		at := fmt.Sprintf("direct.models[%d]", i)
 		if m.Model == "" || m.ID == "" {
 			bad(at, "needs both model and id; write for example {model: anthropic/claude-sonnet-4.5, id: claude-sonnet-4-5}")
+		}
+		if strings.ContainsFunc(m.ID, unicode.IsControl) || len(m.ID) > detect.MaxModel {
+			bad(at+".id", "is not a possible model id; write it as the provider does, such as claude-sonnet-4-5")
 		}
 		if seen[m.Model] {
 			bad(at+".model", "%q is listed twice; keep one", m.Model)

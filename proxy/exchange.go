@@ -26,6 +26,7 @@ type exchange struct {
 	keys   *credstore.Keyring
 	plan   Plan
 	to     upstream
+	direct directCall
 	out    outgoing
 	creds  []ownerCredential
 
@@ -98,6 +99,7 @@ func (x *exchange) release() {
 	keep := exchange{done: x.done, cut: x.cut, tap: x.tap, guard: x.guard.forget(), buf: x.buf[:0], rep: x.rep, creds: x.creds}
 	keep.out.head, keep.out.insert, keep.out.pieces = x.out.head, x.out.insert, x.out.pieces
 	keep.scratch = x.scratch[:0]
+	keep.direct = x.direct.room()
 	clear(x.header.found)
 	keep.header.found = x.header.found[:0]
 	if cap(keep.buf) > keepBody {

@@ -53,6 +53,7 @@ type Handler struct {
 	inFlight atomic.Int64
 	guard    guard
 
+	tokens    tokens // of service accounts
 	exchanges sync.Pool
 	forms     sync.Mutex    // held while a large form is read, see form.go
 	refusals  chan struct{} // bounds overflow
@@ -67,6 +68,7 @@ func New(cfg Config, source credstore.Source, log zerolog.Logger) (*Handler, err
 	}
 	h := &Handler{source: source, log: log, config: cfg, exchanges: sync.Pool{New: newExchange}, refusals: make(chan struct{}, maxRefusals)}
 	h.base, h.stop = context.WithCancel(context.Background())
+	h.tokens.init(h.base)
 	h.snap.Store(snap)
 	h.front.Store(h.newFront(cfg.frontOptions()))
 	return h, nil

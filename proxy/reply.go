@@ -68,7 +68,7 @@ func (h *Handler) expect(ctx *fasthttp.RequestCtx) int {
 		return fasthttp.StatusContinue
 	}
 	x.refuse(r)
-	return verdicts[r.code].status
+	return r.statusCode()
 }
 
 // panicked ends one request after a bug of ours. The panic's value is not

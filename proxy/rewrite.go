@@ -20,17 +20,21 @@ func (x *exchange) rewrite() *refusal {
 	var err error
 	x.scratch = x.appendTarget(x.scratch[:0], h.RequestURI())
 	o.head, err = wire.AppendHead(o.head[:0], h.Method(), x.scratch, x.to.host, h, x.cut)
-	if err == nil && x.plan.Route == RouteOwner {
+	switch {
+	case err != nil:
+	case x.plan.Route == RouteDirect:
+		err = x.injectDirect()
+	case x.plan.Route == RouteOwner:
 		if err = x.snap.dialect.owner(o); err == nil && x.guard.on {
 			err = o.setPlain("Accept-Encoding", "identity")
 		}
-	} else if err == nil {
+	default:
 		err = x.snap.dialect.system(o)
 	}
 	if err == nil && x.header.socket && !x.snap.forward {
 		err = o.setProtocols(&x.header, x.snap.dialect.socketKey())
 	}
-	if err == nil {
+	if err == nil && x.plan.Route != RouteDirect {
 		err = x.appendTemplates()
 	}
 	if err == nil {
@@ -60,11 +64,16 @@ func (x *exchange) frame() error {
 func (x *exchange) appendTarget(dst, target []byte) []byte {
 	dst = append(dst, x.to.prefix...)
 	path, query := splitTarget(target)
-	dst = append(dst, path...)
+	direct := x.plan.Route == RouteDirect
+	if direct {
+		dst = x.direct.appendPath(dst, path)
+	} else {
+		dst = append(dst, path...)
+	}
 	if len(path) == len(target) {
 		return dst
 	}
-	if x.surface != detect.GeminiNative && x.surface != detect.Other {
+	if x.surface != detect.GeminiNative && x.surface != detect.Other && !direct {
 		return append(append(dst, '?'), query...)
 	}
 	sep := byte('?')
@@ -72,7 +81,7 @@ func (x *exchange) appendTarget(dst, target []byte) []byte {
 		var pair []byte
 		pair, rest, more = bytes.Cut(rest, []byte{'&'})
 		name, _, _ := bytes.Cut(pair, []byte{'='})
-		if isKeyParameter(name) {
+		if isKeyParameter(name) || direct && isAccessParameter(name) {
 			continue
 		}
 		dst = append(append(dst, sep), pair...)
@@ -92,7 +101,11 @@ func (x *exchange) drop(name []byte) bool {
 	if x.guard.on && equalFold(name, "accept-encoding") {
 		return true // the guard reads the reply
 	}
-	switch x.snap.classify(name) {
+	class := x.snap.classify(name)
+	if x.plan.Route == RouteDirect {
+		return class != plainHeader || forGateways(name)
+	}
+	switch class {
 	case plainHeader:
 		return false
 	case credentialHeader:

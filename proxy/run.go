@@ -136,8 +136,12 @@ func (x *exchange) examine(body []byte, wrong error) {
 	}
 	x.target = t
 	x.target.Surface = x.surface
+	x.path = path
 	owned := x.owned()
 	x.read(x.snap.detector, body, err, owned)
+	if owned && x.snap.directory.used {
+		x.readUnkept(body)
+	}
 	if x.surface == detect.Other && owned && len(body) > 0 {
 		x.probeOther(body, wrong)
 	}

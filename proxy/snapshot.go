@@ -22,6 +22,7 @@ type snapshot struct {
 	dialect   dialect
 	gateway   upstream
 	elsewhere *upstreams // providers called directly, and owners' own endpoints
+	directory directory  // of direct calls
 	templates []template
 	expose    []string
 	// forward: callers bring their own gateway credential (gateway.key empty).
@@ -79,7 +80,10 @@ func compile(c *Config, old *snapshot, oldConfig *Config) (*snapshot, error) {
 	}
 	byok := c.BYOK // the caller's may change
 	byok.Routes = slices.Clone(byok.Routes)
-	s.policy = policy{direct: byok.direct, carries: s.dialect.carries}
+	s.policy = policy{direct: byok.direct, native: native, carries: s.dialect.carries}
+	if s.directory, err = newDirectory(c); err != nil {
+		return nil, err
+	}
 	for _, h := range c.Gateway.Headers {
 		before, after, found := strings.Cut(h.Value, providerField)
 		s.templates = append(s.templates, template{h.Name, before, after, found})

@@ -64,7 +64,10 @@ type sdkWorld struct {
 	seen []sandbox.Seen
 }
 
-func newSDKWorld(t *testing.T) *sdkWorld {
+func newSDKWorld(t *testing.T) *sdkWorld { return newSDKWorldWith(t, func(*proxy.Config) {}) }
+
+// newSDKWorldWith starts one whose configuration is edited first.
+func newSDKWorldWith(t *testing.T, edit func(*proxy.Config)) *sdkWorld {
 	t.Helper()
 	w := &sdkWorld{log: &sharedBuffer{}}
 	box := sandbox.Config{
@@ -88,7 +91,7 @@ func newSDKWorld(t *testing.T) *sdkWorld {
 	server, err := w.gateway.Start("127.0.0.1:0")
 	mustSDK(t, err)
 	t.Cleanup(func() { server.Close() })
-	w.serve(t, server.URL(), w.source(t))
+	w.serve(t, server.URL(), w.source(t), edit)
 	w.tokens = map[string]string{
 		"shop":   sdkToken(t, "shop", "acme", sdkTokenSecret),
 		"help":   sdkToken(t, "help", "globex", sdkTokenSecret),
@@ -123,13 +126,14 @@ func (w *sdkWorld) source(t *testing.T) credstore.Source {
 }
 
 // serve starts the sidecar; it ends with the test.
-func (w *sdkWorld) serve(t *testing.T, gateway string, source credstore.Source) {
+func (w *sdkWorld) serve(t *testing.T, gateway string, source credstore.Source, edit func(*proxy.Config)) {
 	t.Helper()
 	cfg, _ := compile(&loaded{Config: DefaultConfig()}) // incomplete by itself: the rest follows
 	cfg.Identity = proxy.IdentityConfig{Mode: proxy.ModeToken, TokenSecret: credstore.NewSecret([]byte(sdkTokenSecret))}
 	cfg.Gateway.URL = gateway
 	cfg.Gateway.Key = credstore.NewSecret([]byte(sdkGatewayKey))
 	cfg.Limits.Body = 1 << 20
+	edit(&cfg)
 	handler, err := proxy.New(cfg, source, zerolog.New(w.log))
 	mustSDK(t, err)
 	ln, err := wire.Listen("127.0.0.1:0")
@@ -179,15 +183,20 @@ type sdkReply struct {
 	Credential, Code, RetryAfter string // headers
 }
 
-// run runs all scripts. They get nothing of this process's environment but the
-// path: SDKs read keys and addresses from it.
+// run runs all scripts but direct.mjs.
 func (w *sdkWorld) run(t *testing.T, node, scripts string) map[string]sdkResult {
+	return w.runScript(t, node, scripts, "run.mjs")
+}
+
+// runScript runs one program. Scripts get nothing of this process's environment but the
+// path: SDKs read keys and addresses from it.
+func (w *sdkWorld) runScript(t *testing.T, node, scripts, program string) map[string]sdkResult {
 	t.Helper()
 	arguments, err := json.Marshal(map[string]any{"url": w.url, "tokens": w.tokens})
 	mustSDK(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, node, "run.mjs") // killed when ctx ends
+	cmd := exec.CommandContext(ctx, node, program) // killed when ctx ends
 	cmd.Dir, cmd.WaitDelay = scripts, 5*time.Second
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + scripts, "SIDEKEY_SDK_WORLD=" + string(arguments)}
 	var stdout, stderr bytes.Buffer
