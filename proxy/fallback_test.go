@@ -262,7 +262,7 @@ func TestDirectKeysAreNoFallbacksThroughTheGateway(t *testing.T) {
 	w.keepSlots("shop", "openai", 1)
 	w.keepSlots("shop", "anthropic", 1)
 	for _, members := range []string{`"models":["anthropic/claude-sonnet-4.5"]`, `"providerOptions":{"gateway":{"only":["openai","anthropic"]}}`} {
-		w.do("POST", "/v1/chat/completions", withMembers(chatBody, members)).refusedWith(t, codeUnsupported)
+		w.do("POST", "/v1/chat/completions", withMembers(chatBody, members)).refusedWith(t, codeOptionNotAllowed)
 	}
 	if n := len(w.arrived()); n != 0 {
 		t.Errorf("%d requests went upstream", n)

@@ -111,7 +111,7 @@ func TestPlan(t *testing.T) {
 
 		{"a provider twice among fallbacks", both, chat("openai", fallbacks("openai", "anthropic", "anthropic", "openai")), gateway, own("openai", "anthropic")},
 		{"more fallbacks than there is room for", many, chat("s9", fallbacks(many.keys...)), gateway, own(append(slugs{"s9"}, many.keys[:9]...)...)},
-		{"a fallback whose keys go straight to the provider", both, chat("anthropic", fallbacks("openai")), direct, refuse(codeUnsupported, "models")},
+		{"a fallback whose keys go straight to the provider", both, chat("anthropic", fallbacks("openai")), direct, refuse(codeOptionNotAllowed, "models")},
 		{"a virtual fallback", openai, chat("openai", fallbacks("openai", ""), virtual), gateway, refuse(codeFallbackNotOwned, "models")},
 		{"a virtual fallback behind a foreign model", openai, chat("groq", fallbacks(""), virtual), gateway, refuse(codeModelUndetermined, "models")},
 		{"a virtual fallback without owner keys", none, chat("groq", fallbacks(""), virtual), gateway, sys},

@@ -136,11 +136,11 @@ func pinnedToSlots(t *testing.T, body []byte, slots ...string) {
 // The first key is rejected, the second is over its limit, the third pays.
 func TestKeysOfAProviderAreTriedInOrderOnEverySurface(t *testing.T) {
 	failing := map[string]int{}
-	for _, slug := range []string{"openai", "anthropic", "cohere"} {
+	for _, slug := range []string{"openai", "anthropic", "cohere", "google"} {
 		failing[slotCanary(slug, 1)], failing[slotCanary(slug, 2)] = 401, 429
 	}
 	w := slotWorld(t, failing, nil)
-	for _, slug := range []string{"openai", "anthropic", "cohere"} {
+	for _, slug := range []string{"openai", "anthropic", "cohere", "google"} {
 		w.keepSlots("shop", slug, 3, 1, 2) // in any order
 	}
 	for _, c := range allCarrying() {
