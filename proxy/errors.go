@@ -64,9 +64,9 @@ var verdicts = map[code]verdict{
 	codeRequestTimeout:    {408, false, "The request did not arrive in time. Nothing was sent to the provider."},
 	codeKeysUnavailable:   {503, true, "The owner's keys cannot be read right now, and sidekey never uses another account instead. Try again in a moment."},
 	codeOverloaded:        {503, true, "This sidecar is at its connection limit. Try again in a moment."},
-	codeUnreachable:       {502, false, "The gateway cannot be reached. Nothing was sent to the provider."},
-	codeUpstreamTimeout:   {504, false, "The gateway did not answer in time. The request may have been carried out."},
-	codeBrokeOff:          {502, false, "The gateway broke the connection off before its answer began. The request may have been carried out."},
+	codeUnreachable:       {502, false, "The gateway, or the endpoint in its place, cannot be reached. Nothing was sent to the provider."},
+	codeUpstreamTimeout:   {504, false, "The gateway, or the endpoint in its place, did not answer in time. The request may have been carried out."},
+	codeBrokeOff:          {502, false, "The gateway, or the endpoint in its place, broke the connection off before its answer began. The request may have been carried out."},
 }
 
 // retryAfterSeconds is what a 503 tells the client to wait.
@@ -77,6 +77,9 @@ type refusal struct {
 	code code
 	// param names the field at fault, "" if none does.
 	param string
+	// message is a fixed sentence in the place of the code's own, if that would
+	// say something else than what is wrong.
+	message string
 }
 
 // refused makes a refusal without a field.
@@ -87,6 +90,9 @@ func refused(c code) *refusal { return &refusal{code: c} }
 // that the client sent.
 func (r *refusal) appendError(dst []byte, shape detect.Shape) []byte {
 	v := verdicts[r.code]
+	if r.message != "" {
+		v.message = r.message
+	}
 	if shape == detect.ShapeAnthropic {
 		dst = append(dst, `{"type":"error","error":{"type":"`+errorType+`","message":`...)
 		dst = strconv.AppendQuote(dst, v.message)

@@ -75,9 +75,6 @@ func (x *exchange) accept() *refusal {
 		}
 	}
 	x.exposed = x.snap.exposes(x.surface, path)
-	if e := x.header.Peek("Content-Encoding"); len(e) > 0 && !equalFold(e, "identity") && x.surface.ModelPlace() != detect.NoModel {
-		return refused(codeEncoding)
-	}
 	return nil
 }
 
@@ -105,17 +102,28 @@ func (x *exchange) lookUp() *refusal {
 		x.account.cause = errStranger("the token's acct is not the chatbot's account")
 		return refused(codeForbidden)
 	}
+	return x.readable()
+}
+
+// readable refuses a compressed body in which a model is to be found. The
+// owner's own endpoint gets whatever the client sends.
+func (x *exchange) readable() *refusal {
+	if e := x.header.Peek("Content-Encoding"); len(e) > 0 && !equalFold(e, "identity") && x.surface.ModelPlace() != detect.NoModel && !x.byoi() {
+		return refused(codeEncoding)
+	}
 	return nil
 }
 
 // owner is what the plan needs of the keyring.
 func (x *exchange) owner() owner {
-	_, byoi := x.keys.BYOI()
-	return owner{byoi: byoi, byok: x.keys.BYOK(), keys: x.keys.Slugs()}
+	return owner{byoi: x.byoi(), byok: x.keys.BYOK(), keys: x.keys.Slugs()}
 }
 
 // detect reads what is asked for.
 func (x *exchange) detect() *refusal {
+	if x.byoi() {
+		return x.detectBYOI()
+	}
 	if !x.whole {
 		return x.detectLarge()
 	}
@@ -213,7 +221,7 @@ func (x *exchange) send() *refusal {
 	}
 	switch e.Kind {
 	case wire.Unreachable:
-		return refused(codeUnreachable)
+		return unreachable(e)
 	case wire.TimedOut:
 		return refused(codeUpstreamTimeout)
 	case wire.Overloaded:
