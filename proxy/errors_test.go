@@ -220,4 +220,3 @@ func TestUpstreamErrorsPassThrough(t *testing.T) {
 		}
 	}
 }
-

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sidekey/sidekey/credstore"
+	"github.com/sidekey/sidekey/provider"
 	"github.com/sidekey/sidekey/proxy/wire"
 	"github.com/valyala/fasthttp"
 )
@@ -43,6 +44,10 @@ type exchange struct {
 	tail limited
 	// tunnel is what the gateway's 101 opened, nil for all other requests.
 	tunnel *wire.Tunnel
+
+	hide []*provider.Redactor // of the keys that went along
+	held []byte               // what was read of an error before it is relayed
+	room []byte               // for looking through a reply
 
 	account account
 }
@@ -107,6 +112,7 @@ func (x *exchange) release() {
 	if cap(keep.out.insert) > keepScratch {
 		keep.out.insert = nil
 	}
+	keep.hide, keep.held, keep.room = x.forgetReply()
 	keep.rep.Done, keep.rep.Body = nil, nil
 	*x = keep
 	pool.Put(x)

@@ -51,6 +51,7 @@ type Handler struct {
 	ending   atomic.Bool // Shutdown has begun
 	conns    connections
 	inFlight atomic.Int64
+	echoes   echoLog
 
 	exchanges sync.Pool
 	forms     sync.Mutex    // held while a large form is read, see form.go
@@ -108,6 +109,9 @@ func (h *Handler) Reload(cfg Config) error {
 	h.closeFronts()
 	return nil
 }
+
+// Redacted is the number of replies in which an owner's key was replaced.
+func (h *Handler) Redacted() int64 { return h.echoes.count.Load() }
 
 // InFlight is the number of requests whose reply has not ended.
 func (h *Handler) InFlight() int64 { return h.inFlight.Load() }

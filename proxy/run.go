@@ -42,6 +42,7 @@ func (x *exchange) run() *refusal {
 		(*exchange).rewrite,
 		(*exchange).send,
 		(*exchange).verify,
+		(*exchange).redact,
 	} {
 		if r := step(x); r != nil {
 			return r
@@ -210,6 +211,7 @@ func (x *exchange) unlock() *refusal {
 // send writes the request, at most once, and waits for the head of the reply.
 func (x *exchange) send() *refusal {
 	err := x.deliver()
+	x.hideKeys()
 	x.wipe()
 	if err == nil {
 		return nil
