@@ -114,9 +114,9 @@ type view struct {
 }
 
 func plainView(text []byte) *view {
-	v := &view{text: text}
+	v := &view{text: text, from: make([]int, len(text)), to: make([]int, len(text))}
 	for i := range len(text) {
-		v.from, v.to = append(v.from, i), append(v.to, i+1)
+		v.from[i], v.to[i] = i, i+1
 	}
 	return v
 }
@@ -141,7 +141,8 @@ const escapeLayers = 3
 
 // unescape undoes one layer of %XX, \uXXXX and backslash escapes.
 func (v *view) unescape() *view {
-	out := &view{}
+	n := len(v.text) // at most
+	out := &view{text: make([]byte, 0, n), from: make([]int, 0, n), to: make([]int, 0, n)}
 	for i := 0; i < len(v.text); {
 		c, n := unescapeAt(v.text, i)
 		out.text = append(out.text, c)

@@ -52,7 +52,7 @@ func (p *parts) appearsEscaped(text, room []byte) (bool, []byte) {
 		return true, room
 	}
 	for range escapeLayers - 1 {
-		if bytes.IndexByte(text, '%') < 0 && bytes.IndexByte(text, '\\') < 0 {
+		if text = aroundEscapes(text); len(text) == 0 {
 			break
 		}
 		room = appendUnescaped(room[:0], text)
@@ -63,11 +63,31 @@ func (p *parts) appearsEscaped(text, room []byte) (bool, []byte) {
 	return false, room
 }
 
+// aroundEscapes returns the part of the text in which undoing escapes can make a
+// secret appear: from the first to the last, and as much around them as belongs
+// to a part that one of them is in. Replies of some large networks have one
+// header with escapes, among twenty without.
+func aroundEscapes(text []byte) []byte {
+	first, last := len(text), -1
+	for _, c := range [...]byte{'%', '\\'} {
+		if i := bytes.IndexByte(text, c); i >= 0 {
+			first, last = min(first, i), max(last, bytes.LastIndexByte(text, c))
+		}
+	}
+	if last < 0 {
+		return nil
+	}
+	return text[max(0, first-partLength):min(len(text), last+len(`\u0000`)+partLength)]
+}
+
 // appendUnescaped appends the text with one layer of escapes undone. dst may
 // begin where text does: what is written is never longer than what was read.
 func appendUnescaped(dst, text []byte) []byte {
 	for i := 0; i < len(text); {
-		c, n := unescapeAt(text, i)
+		c, n := text[i], 1
+		if c == '%' || c == '\\' {
+			c, n = unescapeAt(text, i)
+		}
 		dst = append(dst, c)
 		i += n
 	}

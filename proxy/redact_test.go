@@ -69,7 +69,8 @@ func newEchoRigs(t *testing.T) (rigs [2]*echoRig) {
 		r := &echoRig{}
 		up := listen(t, func(conn net.Conn) {
 			if readRequest(conn) != nil {
-				io.WriteString(conn, *r.reply.Load())
+				// It closes after each, so nobody may count on the connection.
+				io.WriteString(conn, strings.Replace(*r.reply.Load(), "\r\n", "\r\nConnection: close\r\n", 1))
 			}
 			conn.Close()
 		})
