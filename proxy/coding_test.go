@@ -29,7 +29,7 @@ func TestGuardReadsCompressedReplies(t *testing.T) {
 					t.Errorf("%s: the gateway was asked for %q, want identity", c.name, got)
 				}
 				if key == 200 || c.streamed() {
-					plain, err := unpacked(coding, a.body)
+					plain, err := decoded(coding, a.body)
 					if a.status != 200 || a.header.Get("Content-Encoding") != coding || err != nil || !strings.Contains(plain, "rovider") {
 						t.Errorf("%s, %s: got %d, coding %q, %v", c.name, coding, a.status, a.header.Get("Content-Encoding"), err)
 					}
@@ -45,7 +45,7 @@ func TestGuardReadsCompressedReplies(t *testing.T) {
 	}
 }
 
-func unpacked(coding, body string) (string, error) {
+func decoded(coding, body string) (string, error) {
 	var r io.Reader
 	var err error
 	if coding == "gzip" {

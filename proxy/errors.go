@@ -85,6 +85,9 @@ type refusal struct {
 	param string
 	// status takes the place of the code's own if it is not 0.
 	status int
+	// message is a fixed sentence in the place of the code's own, if that would
+	// say something else than what is wrong.
+	message string
 }
 
 // statusCode is what the client gets.
@@ -103,6 +106,9 @@ func refused(c code) *refusal { return &refusal{code: c} }
 // that the client sent.
 func (r *refusal) appendError(dst []byte, shape detect.Shape) []byte {
 	v := verdicts[r.code]
+	if r.message != "" {
+		v.message = r.message
+	}
 	if shape == detect.ShapeAnthropic {
 		dst = append(dst, `{"type":"error","error":{"type":"`+errorType+`","message":`...)
 		dst = strconv.AppendQuote(dst, v.message)

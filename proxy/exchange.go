@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sidekey/sidekey/credstore"
+	"github.com/sidekey/sidekey/provider"
 	"github.com/sidekey/sidekey/proxy/wire"
 	"github.com/valyala/fasthttp"
 )
@@ -46,7 +47,11 @@ type exchange struct {
 	// tunnel is what the gateway's 101 opened, nil for all other requests.
 	tunnel *wire.Tunnel
 
-	guard   watch
+	guard watch
+	hide  []*provider.Redactor // of the keys that went along
+	held  []byte               // what was read of an error before it is relayed
+	room  []byte               // for looking through a reply
+
 	account account
 }
 
@@ -111,6 +116,7 @@ func (x *exchange) release() {
 	if cap(keep.out.insert) > keepScratch {
 		keep.out.insert = nil
 	}
+	keep.hide, keep.held, keep.room = x.forgetReply()
 	keep.rep.Done, keep.rep.Body = nil, nil
 	*x = keep
 	pool.Put(x)

@@ -62,7 +62,7 @@ func BenchmarkGuard(b *testing.B) {
 		up := cannedUpstream(b, r.reply)
 		for _, mode := range []string{GuardOff, GuardReport, GuardStrict} {
 			b.Run(r.name+"/"+mode, func(b *testing.B) {
-				url := benchmarkSidecar(b, up, func(c *Config) { c.BYOK.Guard = mode })
+				url := benchmarkSidecar(b, up, false, func(c *Config) { c.BYOK.Guard = mode })
 				body := benchmarkBody("openai/gpt-5.4-mini")
 				client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
 				defer client.CloseIdleConnections()

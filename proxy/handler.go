@@ -52,6 +52,7 @@ type Handler struct {
 	conns    connections
 	inFlight atomic.Int64
 	guard    guard
+	echoes   echoLog
 
 	tokens    tokens // of service accounts
 	exchanges sync.Pool
@@ -111,6 +112,9 @@ func (h *Handler) Reload(cfg Config) error {
 	h.closeFronts()
 	return nil
 }
+
+// Redacted is the number of replies in which an owner's key was replaced.
+func (h *Handler) Redacted() int64 { return h.echoes.count.Load() }
 
 // InFlight is the number of requests whose reply has not ended.
 func (h *Handler) InFlight() int64 { return h.inFlight.Load() }

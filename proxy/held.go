@@ -55,6 +55,6 @@ func (x *exchange) hold(limit int) (whole bool, err error) {
 			return false, err
 		}
 	}
-	x.rep.Body.Unread(h.buf)
+	x.rep.Body.Replace(h.buf)
 	return whole, nil
 }

@@ -93,6 +93,8 @@ type account struct {
 	cause   error // of the refusal; never holds a byte of the request
 	aborted phase // when the client left, "" if it stayed
 	up      int64 // bytes from the client through a tunnel
+	// redacted: the reply repeated a key.
+	redacted bool
 }
 
 // finish accounts for the request. For a streamed reply it runs after the
@@ -118,6 +120,9 @@ func (x *exchange) finish(n int64, err error) {
 		}
 		if a.refusal != "" {
 			e.Str("error", string(a.refusal))
+		}
+		if a.redacted {
+			e.Bool("redacted", true)
 		}
 		if x.tunnel != nil {
 			e.Int64("bytes_up", a.up)

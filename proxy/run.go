@@ -45,6 +45,7 @@ func (x *exchange) run() *refusal {
 		(*exchange).rewrite,
 		(*exchange).send,
 		(*exchange).verify,
+		(*exchange).redact,
 	} {
 		if r := step(x); r != nil {
 			return r
@@ -78,9 +79,6 @@ func (x *exchange) accept() *refusal {
 		}
 	}
 	x.exposed = x.snap.exposes(x.surface, path)
-	if e := x.header.Peek("Content-Encoding"); len(e) > 0 && !equalFold(e, "identity") && x.surface.ModelPlace() != detect.NoModel {
-		return refused(codeEncoding)
-	}
 	return nil
 }
 
@@ -108,17 +106,28 @@ func (x *exchange) lookUp() *refusal {
 		x.account.cause = errStranger("the token's acct is not the chatbot's account")
 		return refused(codeForbidden)
 	}
+	return x.readable()
+}
+
+// readable refuses a compressed body in which a model is to be found. The
+// owner's own endpoint gets whatever the client sends.
+func (x *exchange) readable() *refusal {
+	if e := x.header.Peek("Content-Encoding"); len(e) > 0 && !equalFold(e, "identity") && x.surface.ModelPlace() != detect.NoModel && !x.byoi() {
+		return refused(codeEncoding)
+	}
 	return nil
 }
 
 // owner is what the plan needs of the keyring.
 func (x *exchange) owner() owner {
-	_, byoi := x.keys.BYOI()
-	return owner{byoi: byoi, byok: x.keys.BYOK(), keys: x.keys.Slugs()}
+	return owner{byoi: x.byoi(), byok: x.keys.BYOK(), keys: x.keys.Slugs()}
 }
 
 // detect reads what is asked for.
 func (x *exchange) detect() *refusal {
+	if x.byoi() {
+		return x.detectBYOI()
+	}
 	if !x.whole {
 		return x.detectLarge()
 	}
@@ -223,6 +232,7 @@ func (x *exchange) appendKeys(dst []credstore.Secret, slug provider.Slug) ([]cre
 // send writes the request, at most once, and waits for the head of the reply.
 func (x *exchange) send() *refusal {
 	err := x.deliver()
+	x.hideKeys()
 	x.wipe()
 	if err == nil {
 		return nil
@@ -234,7 +244,7 @@ func (x *exchange) send() *refusal {
 	}
 	switch e.Kind {
 	case wire.Unreachable:
-		return refused(codeUnreachable)
+		return unreachable(e)
 	case wire.TimedOut:
 		return refused(codeUpstreamTimeout)
 	case wire.Overloaded:

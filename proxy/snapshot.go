@@ -92,7 +92,7 @@ func compile(c *Config, old *snapshot, oldConfig *Config) (*snapshot, error) {
 	if old != nil && sameUpstreams(c, oldConfig) {
 		s.elsewhere = old.elsewhere
 	} else {
-		s.elsewhere = newUpstreams(c, nil)
+		s.elsewhere = newUpstreams(c, c.BYOI.compile())
 	}
 	if old != nil && sameUpstream(c, oldConfig) {
 		s.gateway.transport = old.gateway.transport

@@ -16,11 +16,11 @@ type Body struct {
 	framing framing
 	left    int64 // fixedLength: bytes to come
 	chunks  chunkDecoder
-	n       int64 // bytes handed out
-	end     error // io.EOF: proper end; anything else: how it broke
+	n       int64  // bytes handed out
+	end     error  // io.EOF: proper end; anything else: how it broke
+	held    []byte // what comes before all that is still to come, see Replace
 	tap     func(p []byte)
-	client  *Conn  // set by Relay: where the bytes go
-	back    []byte // was handed out and taken back: goes first
+	client  *Conn // set by Relay: where the bytes go
 	reader  bodyReader
 }
 
@@ -60,7 +60,7 @@ func (b *Body) WriteTo(w io.Writer) (int64, error) {
 	for {
 		piece, err := b.next(maxPiece)
 		if len(piece) > 0 {
-			if b.client != nil && b.framing == chunked && b.chunks.done() && len(b.back) == 0 {
+			if b.client != nil && b.framing == chunked && b.chunks.done() && len(b.held) == 0 {
 				// The last chunk leaves together with the terminal one.
 				b.client.hold()
 			}
@@ -113,31 +113,19 @@ func (b *Body) writeBounded(c *Conn, limit int64) (total int64, err error) {
 	return total, nil
 }
 
-// Unread takes back what Read has handed out: it is handed out again, first of
-// all, and the body is as if it had not been read. A tap does not see it again.
-// p must be all that was read so far, and stay as it is until the body is
-// closed. It is for looking at the beginning of a body before Relay.
-func (b *Body) Unread(p []byte) {
-	b.back = p
-	b.n -= int64(len(p))
-	if b.framing == fixedLength {
-		b.left += int64(len(p))
-	}
-}
-
 // buffered counts the bytes that have come and are not handed out.
 func (b *Body) buffered() int {
 	if b.c == nil {
 		return 0
 	}
-	return len(b.back) + len(b.c.in.unread())
+	return len(b.held) + len(b.c.in.unread())
 }
 
 // ready reports whether the next step needs no waiting: a byte of the body is
 // there, or its end. The bytes that have come may also be no more than the
 // beginning of a chunk's size, which must not hold the head back.
 func (b *Body) ready() bool {
-	if b.framing != chunked || len(b.back) > 0 {
+	if b.framing != chunked || len(b.held) > 0 {
 		return b.buffered() > 0
 	}
 	in := &b.c.in
@@ -152,13 +140,13 @@ func (b *Body) ready() bool {
 }
 
 // whole reports whether the rest of a body of known length has come.
-func (b *Body) whole() bool { return b.left <= int64(b.buffered()) }
+func (b *Body) whole() bool { return b.toCome() <= int64(b.buffered()) }
 
 // next returns the next run of body bytes, at most limit. It waits only if
 // nothing is there. An error comes without bytes.
 func (b *Body) next(limit int) (piece []byte, err error) {
-	if len(b.back) > 0 && b.c != nil {
-		return b.again(limit), nil
+	if len(b.held) > 0 && b.c != nil {
+		return b.takeHeld(limit), nil
 	}
 	for b.end == nil {
 		if b.c == nil {
@@ -179,17 +167,6 @@ func (b *Body) next(limit int) (piece []byte, err error) {
 		}
 	}
 	return nil, b.end
-}
-
-// again hands out what was taken back.
-func (b *Body) again(limit int) (piece []byte) {
-	limit = min(limit, len(b.back))
-	piece, b.back = b.back[:limit], b.back[limit:]
-	b.n += int64(limit)
-	if b.framing == fixedLength {
-		b.left -= int64(limit)
-	}
-	return piece
 }
 
 // take hands out what the buffer has, by the rules of the framing.
@@ -314,10 +291,10 @@ func (b *Body) Close() error {
 		}
 	}
 	c.finish(err)
-	if len(b.back) > 0 && err == nil {
-		err = errAbandoned // all of it has come, but not all was taken
+	if err == nil && len(b.held) > 0 {
+		err = errAbandoned // not by us: the client did not take it
 	}
-	b.back = nil
+	b.held = nil
 	if b.rep.Done != nil {
 		b.rep.Done(b.n, err)
 	}

@@ -10,7 +10,7 @@ import (
 
 // A body that was read in part, or to its end, and taken back is relayed as if
 // nobody had touched it, and its connection is used again.
-func TestUnread(t *testing.T) {
+func TestReplaceWithWhatWasRead(t *testing.T) {
 	text := strings.Repeat("0123456789", 5000)
 	fixed := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
 	chunks := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -34,7 +34,7 @@ func TestUnread(t *testing.T) {
 			if whole := err == io.ErrUnexpectedEOF; whole != (held > len(text)) {
 				t.Fatalf("%s, %d held: %v", name, held, err)
 			}
-			rep.Body.Unread(beginning[:k])
+			rep.Body.Replace(beginning[:k])
 			rep.Body.tap = func(p []byte) { tapped += len(p) }
 			var got bytes.Buffer
 			if _, err := rep.Body.WriteTo(&got); err != nil || got.String() != text {
@@ -58,7 +58,7 @@ func TestUnread(t *testing.T) {
 		}
 		var done error
 		rep.Done = func(_ int64, err error) { done = err }
-		rep.Body.Unread(all)
+		rep.Body.Replace(all)
 		if rep.Body.Close(); !ClientLeft(done) {
 			t.Errorf("%s: done with %v, want that the client took less", name, done)
 		}
