@@ -151,8 +151,8 @@ func (d *Detector) detectAISDK(r *Request, t Target) (Target, error) {
 	if r.twice(header) {
 		return t, &DuplicateError{Key: header}
 	}
-	if len(model) == 0 && t.Surface == AIBatch && string(kind) != "batch/start" {
-		t.Place = NoModel
+	if t.Surface == AIBatch && string(kind) != "batch/start" {
+		t.Place, model = NoModel, nil // it asks about a batch, and costs nothing
 	} else if err := d.name(&t, model); err != nil {
 		return t, err
 	}
