@@ -37,6 +37,8 @@ type outgoing struct {
 	// large says that body is only the beginning of one. The owner's keys are
 	// put in while it is sent, if a dialect sets pin.
 	large, pin bool
+	// items says that the body is a batch, whose items are pinned: batch.go.
+	items bool
 
 	head   []byte   // request line and headers so far, without the blank line
 	insert []byte   // room for what is put into the body

@@ -48,6 +48,9 @@ func (v *vercel) owner(o *outgoing) error {
 	if err := v.authorize(o, v.ownerKey); err != nil {
 		return err
 	}
+	if o.items {
+		return nil // see exchange.frame
+	}
 	if o.large {
 		o.pin = true // see stream.go
 		return nil

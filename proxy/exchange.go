@@ -34,6 +34,7 @@ type exchange struct {
 	whole  bool   // buf is the whole body
 	window *window
 	large  *largeBody // nil if whole
+	batch  *batch     // of a batch whose items were read
 
 	req wire.Request
 	rep wire.Reply
@@ -82,6 +83,10 @@ func (x *exchange) wipe() {
 	x.req = wire.Request{}
 	x.target.Model = nil // it may lie in what follows
 	x.giveBack()
+	if x.batch != nil {
+		x.batch.wipe()
+		x.batch = nil
+	}
 	if x.large != nil {
 		x.large.close()
 		x.large = nil

@@ -5,12 +5,12 @@ import (
 	"syscall"
 )
 
-// examineForm reads what a large multipart form asks for, for a chatbot whose
-// owner has keys. A form is no JSON that could be judged as it comes: its
-// reader wants all of it, to be sure that no field says otherwise. So the form
-// is spooled, and looked at in the file, one form at a time: what is mapped
+// examineSpooled reads what a large multipart form or batch asks for, for a
+// chatbot whose owner has keys. Neither could be judged as it comes: their
+// readers want all of it, to be sure that no field and no item says otherwise.
+// So it is spooled, and looked at in the file, one at a time: what is mapped
 // counts as this process's memory for as long as it is.
-func (x *exchange) examineForm() *refusal {
+func (x *exchange) examineSpooled() *refusal {
 	if r, _ := x.spool(); r != nil {
 		return r
 	}
@@ -20,6 +20,9 @@ func (x *exchange) examineForm() *refusal {
 		x.examine(body, nil)
 		x.target.Model = nil // it lies in body; its provider is known
 	})
+	if err == nil && x.batch != nil {
+		err = x.batch.edits.err
+	}
 	if err != nil {
 		return x.spoolFailed(err)
 	}

@@ -94,6 +94,15 @@ func (f *facts) readOptions(d *detect.Detector, body []byte) {
 	f.fallbacks = f.fallbackRoom[:0]
 	f.only, f.order = f.onlyRoom[:0], f.orderRoom[:0]
 	switch {
+	// The lists first: whom a call asks for is a question of its own.
+	case !f.readModels(d, body, f.body.Models):
+		f.badOption = "models"
+	case !f.readModels(d, body, o.Models):
+		f.badOption = "providerOptions.gateway.models"
+	case !f.readSlugs(body, o.Only, &f.only):
+		f.badOption = "providerOptions.gateway.only"
+	case !f.readSlugs(body, o.Order, &f.order):
+		f.badOption = "providerOptions.gateway.order"
 	case o.Byok.Found() && !o.Byok.Is(body, "null"):
 		// An own byok may name other providers, or win over the one put in.
 		f.badOption = "providerOptions.gateway.byok"
@@ -103,14 +112,6 @@ func (f *facts) readOptions(d *detect.Detector, body []byte) {
 	case o.ProviderTimeouts.Found() && !o.ProviderTimeouts.Is(body, "null"):
 		// A time limit for owner keys is a way to the platform's credential.
 		f.badOption = "providerOptions.gateway.providerTimeouts"
-	case !f.readModels(d, body, f.body.Models):
-		f.badOption = "models"
-	case !f.readModels(d, body, o.Models):
-		f.badOption = "providerOptions.gateway.models"
-	case !f.readSlugs(body, o.Only, &f.only):
-		f.badOption = "providerOptions.gateway.only"
-	case !f.readSlugs(body, o.Order, &f.order):
-		f.badOption = "providerOptions.gateway.order"
 	}
 }
 

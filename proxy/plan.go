@@ -65,6 +65,9 @@ type request struct {
 	// only and order are the slugs that the client lists itself. An empty only
 	// is the same as none: the gateway takes it so (gateway-wire section 2.1).
 	only, order []provider.Slug
+	// mixed: the items of a batch ask for different providers. What they ask for
+	// together stands in the fields above.
+	mixed bool
 	// slugs is room for Plan.Slugs, so that the usual plan allocates nothing.
 	slugs []provider.Slug
 }
@@ -140,13 +143,10 @@ func decideOwner(o *owner, r *request, p *policy) Plan {
 		return refuse(codeOptionNotAllowed, "providerOptions.gateway.only")
 	case !all(r.order, o.has):
 		return refuse(codeOptionNotAllowed, "providerOptions.gateway.order")
+	case r.mixed:
+		return refuse(codeOptionNotAllowed, "requests") // one pin would lead some astray
 	}
-	slugs := r.slugs[:0]
-	if len(r.only) > 0 {
-		slugs = appendNew(slugs, r.only)
-	} else {
-		slugs = appendNew(append(slugs, r.provider), r.fallbacks)
-	}
+	slugs := appendAsked(r.slugs[:0], r)
 	if p.direct(slugs[0]) {
 		return Plan{Route: RouteDirect, Slugs: slugs}
 	}
@@ -154,6 +154,14 @@ func decideOwner(o *owner, r *request, p *policy) Plan {
 		return refuse(codeUnsupported, "")
 	}
 	return Plan{Route: RouteOwner, Slugs: slugs}
+}
+
+// appendAsked appends the providers that a request can go to.
+func appendAsked(dst []provider.Slug, r *request) []provider.Slug {
+	if len(r.only) > 0 {
+		return appendNew(dst, r.only)
+	}
+	return appendNew(append(dst, r.provider), r.fallbacks)
 }
 
 // all reports whether f holds for every slug.

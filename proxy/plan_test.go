@@ -34,11 +34,14 @@ func TestPlan(t *testing.T) {
 	option := func(path string) func(*request) { return func(r *request) { r.badOption = path } }
 	twice := func(path string) func(*request) { return func(r *request) { r.duplicate = path } }
 	exposed := func(r *request) { r.exposed = true }
+	mixed := func(r *request) { r.mixed = true }
 
 	gateway := policy{
 		direct:  func(provider.Slug) bool { return false },
 		carries: (*vercel)(nil).carries,
 	}
+	inHeader := gateway
+	inHeader.carries = (*header)(nil).carries
 	direct := gateway
 	direct.direct = func(s provider.Slug) bool { return s == "openai" }
 
@@ -70,7 +73,11 @@ func TestPlan(t *testing.T) {
 		{"direct is per provider", both, chat("anthropic"), direct, own("anthropic")},
 
 		{"multipart cannot carry it", openai, chat("openai", on(detect.Transcriptions)), gateway, refuse(codeUnsupported, "")},
-		{"batch cannot carry it", openai, chat("openai", on(detect.AIBatch)), gateway, refuse(codeUnsupported, "")},
+		{"a batch carries it", openai, chat("openai", on(detect.AIBatch)), gateway, own("openai")},
+		{"a batch whose items differ", both, chat("openai", on(detect.AIBatch), mixed), gateway, refuse(codeOptionNotAllowed, "requests")},
+		{"a batch of others' providers, whose items differ", openai, chat("groq", on(detect.AIBatch), mixed, only("groq", "xai")), gateway, sys},
+		{"asking about a batch is system", openai, chat("", on(detect.AIBatch), model(modelNone)), gateway, sys},
+		{"a batch in the header dialect", openai, chat("openai", on(detect.AIBatch)), inHeader, refuse(codeUnsupported, "")},
 		{"a socket cannot carry it", openai, chat("openai", on(detect.AISocket)), gateway, refuse(codeUnsupported, "")},
 		{"minted tokens cannot carry it", openai, chat("openai", on(detect.ClientSecrets), exposed), gateway, refuse(codeUnsupported, "")},
 		{"an unknown surface cannot carry it", openai, chat("openai", on(detect.Other), exposed), gateway, refuse(codeUnsupported, "")},

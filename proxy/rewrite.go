@@ -15,7 +15,7 @@ func (x *exchange) rewrite() *refusal {
 	h := &x.ctx.Request.Header
 	o := &x.out
 	o.facts, o.body, o.creds, o.hadAuthMethod = &x.facts, x.buf, x.creds, false
-	o.large, o.pin = !x.whole, false
+	o.large, o.pin, o.items = !x.whole, false, x.batch != nil
 
 	var err error
 	x.scratch = x.appendTarget(x.scratch[:0], h.RequestURI())
@@ -34,6 +34,10 @@ func (x *exchange) rewrite() *refusal {
 	if err == nil {
 		err = x.frame()
 	}
+	if err == errBatchTooLarge {
+		x.account.cause = err
+		return refused(codeBodyTooLarge)
+	}
 	if err != nil {
 		// A target, method or stored key that cannot stand in a head.
 		x.account.cause = err
@@ -46,6 +50,9 @@ func (x *exchange) rewrite() *refusal {
 func (x *exchange) frame() error {
 	method := x.ctx.Request.Header.Method()
 	x.req = wire.Request{Head: x.out.head, Body: x.out.pieces, Length: int64(x.out.size), Method: methodName(method)}
+	if x.batch != nil && x.plan.Route == RouteOwner {
+		return x.pinBatch()
+	}
 	if !x.whole {
 		return x.frameLarge()
 	}

@@ -135,6 +135,9 @@ func (x *exchange) examine(body []byte, wrong error) {
 	x.target.Surface = x.surface
 	owned := x.owned()
 	x.read(x.snap.detector, body, err, owned)
+	if owned && x.model == modelKnown && x.duplicate == "" && x.batchStart() {
+		x.readItems(body)
+	}
 	if x.surface == detect.Other && owned && len(body) > 0 {
 		x.probeOther(body, wrong)
 	}

@@ -65,6 +65,8 @@ func TestAllocLargeUploadsStayUnder100MB(t *testing.T) {
 	const text = 20 << 20
 	filler := `"messages":["` + strings.Repeat("x", text) + `"]`
 	form, formType := largeForm(t, text, "elevenlabs/scribe_v1")
+	batch := batchItem("1", 1000, "") + ","
+	batch = `{"requests":[` + strings.TrimSuffix(strings.Repeat(batch, text/len(batch)), ",") + `]}`
 	for _, c := range []struct {
 		name, body string
 		chunked    bool
@@ -74,11 +76,15 @@ func TestAllocLargeUploadsStayUnder100MB(t *testing.T) {
 		{"the platform's, streamed", `{"model":"cohere/command-a","providerOptions":{},"models":[],` + filler + `}`, false},
 		{"owner's, spooled", `{` + filler + `,` + modelMember + `}`, false},
 		{"a form", form, false},
+		{"owner's batch", batch, false},
 	} {
 		began := time.Now()
 		path, contentType := "/v1/chat/completions", "application/json"
 		if c.body == form {
 			path, contentType = "/v1/audio/transcriptions", formType
+		}
+		if c.body == batch {
+			path = "/v4/ai/batch/start"
 		}
 		uploadAtOnce(t, url+path, contentType, c.body, c.chunked)
 		peak := peakResident(t, child.Process.Pid)
@@ -118,6 +124,9 @@ func uploadAtOnce(t *testing.T, url, contentType, body string, chunked bool) {
 			}
 			req.Header.Set("Connection", "close")
 			req.Header.Set("Content-Type", contentType)
+			if strings.HasSuffix(url, "/batch/start") {
+				req.Header.Set("ai-model-id", batchModel)
+			}
 			resp, err := (&http.Client{Timeout: 60 * time.Second}).Do(req)
 			if err != nil {
 				t.Error(err)
