@@ -79,6 +79,8 @@ type Request struct {
 	// says it, and neither a second model nor broken JSON behind the first one
 	// is noticed. That is enough where no owner's key is at stake.
 	Scan *Body
+	// Form is filled with what stands in a multipart body. May be nil.
+	Form *Form
 }
 
 // Detect finds the model, its provider and whether a stream is asked for. With
@@ -102,7 +104,7 @@ func (d *Detector) Detect(r *Request) (Target, error) {
 	default:
 		if boundary, form := formBoundary(r.peek("Content-Type")); form && mayBeForm(t.Surface) {
 			t.Place = InMultipart
-			model, t.Stream, err = formModel(r.Body, boundary)
+			model, t.Stream, err = r.formModel(boundary)
 			break
 		}
 		t.Place = InBody
@@ -213,6 +215,19 @@ func bodyModel(r *Request) (model []byte, stream bool, err error) {
 	}
 	model, err = AppendString(make([]byte, 0, len(literal)), literal)
 	return model, stream, err
+}
+
+// formModel reads the fields of a form.
+func (r *Request) formModel(boundary []byte) (model []byte, stream bool, err error) {
+	if r.twice("Content-Type") {
+		return nil, false, ErrNotForm
+	}
+	form := r.Form
+	if form == nil {
+		form = &Form{}
+	}
+	*form = Form{Boundary: boundary}
+	return formModel(r.Body, form)
 }
 
 func (r *Request) peek(name string) []byte {

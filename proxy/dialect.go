@@ -39,6 +39,8 @@ type outgoing struct {
 	large, pin bool
 	// items says that the body is a batch, whose items are pinned: batch.go.
 	items bool
+	// field says that the body is a form, and pieces hold a part for its front.
+	field bool
 
 	head   []byte   // request line and headers so far, without the blank line
 	insert []byte   // room for what is put into the body

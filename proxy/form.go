@@ -41,3 +41,25 @@ func withContent(file *os.File, size int, read func([]byte)) error {
 	read(body)
 	return nil
 }
+
+// addField puts the pin into a form, as its first part: a field providerOptions
+// with the text that a JSON body would have there. The rest of the form stays as
+// it is, and is not copied. The form has no such field of its own: the plan has
+// refused it then. It begins with its boundary, which detect has made sure of,
+// and no boundary can stand in the part: it would follow a line break, and JSON
+// on one line has none.
+func (o *outgoing) addField() error {
+	insert, ok := reserveSplice(o.insert[:0], o.creds)
+	if !ok {
+		return errNotPinned
+	}
+	o.insert = appendPin(insert, pinRootValue, o.creds)
+	head := "--" + string(o.facts.form.Boundary) + "\r\nContent-Disposition: form-data; name=\"providerOptions\"\r\n\r\n"
+	o.pieces = append(o.pieces[:0], []byte(head), o.insert, []byte("\r\n"))
+	o.size = len(head) + len(o.insert) + len("\r\n")
+	if o.field = o.large; !o.large {
+		o.pieces = append(o.pieces, o.body)
+		o.size += len(o.body)
+	}
+	return nil
+}

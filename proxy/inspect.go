@@ -15,6 +15,7 @@ type facts struct {
 	target  detect.Target
 	body    detect.Body
 	options detect.Options
+	form    detect.Form
 
 	// Room for the slices of request, so that reading allocates nothing.
 	slugRoom, fallbackRoom, onlyRoom, orderRoom [8]provider.Slug
@@ -24,6 +25,7 @@ type facts struct {
 // reset forgets the request, but not the room.
 func (f *facts) reset() {
 	f.request, f.target, f.body, f.options = request{slugs: f.slugRoom[:0]}, detect.Target{}, detect.Body{}, detect.Options{}
+	f.form = detect.Form{}
 }
 
 // read fills in what the plan needs. err is detect's word on the target;
@@ -42,6 +44,9 @@ func (f *facts) read(d *detect.Detector, body []byte, err error, owned bool) {
 		f.model = modelUnclear
 	default:
 		f.model = modelKnown
+	}
+	if f.place == detect.InMultipart {
+		f.badOption = f.form.Option // ours stands beside no other
 	}
 	if owned && f.model == modelKnown && f.duplicate == "" && f.surface.JSONBody() {
 		f.readOptions(d, body)

@@ -38,8 +38,11 @@ func TestPlan(t *testing.T) {
 
 	gateway := policy{
 		direct:  func(provider.Slug) bool { return false },
-		carries: (*vercel)(nil).carries,
+		carries: (&vercel{}).carries,
 	}
+	form := func(r *request) { r.place = detect.InMultipart }
+	fields := gateway
+	fields.carries = (&vercel{forms: true}).carries
 	inHeader := gateway
 	inHeader.carries = (*header)(nil).carries
 	direct := gateway
@@ -82,6 +85,10 @@ func TestPlan(t *testing.T) {
 		{"minted tokens cannot carry it", openai, chat("openai", on(detect.ClientSecrets), exposed), gateway, refuse(codeUnsupported, "")},
 		{"an unknown surface cannot carry it", openai, chat("openai", on(detect.Other), exposed), gateway, refuse(codeUnsupported, "")},
 		{"a multipart image edit cannot carry it", openai, chat("openai", on(detect.ImageEdits), func(r *request) { r.place = detect.InMultipart }), gateway, refuse(codeUnsupported, "")},
+		{"a form where the gateway reads one", openai, chat("openai", on(detect.Transcriptions), form), fields, own("openai")},
+		{"an image edit where the gateway reads forms", openai, chat("openai", on(detect.ImageEdits), form), fields, own("openai")},
+		{"a form with options of its own", openai, chat("openai", on(detect.Transcriptions), form, option("providerOptions")), fields, refuse(codeOptionNotAllowed, "providerOptions")},
+		{"a transcription as JSON, where the gateway reads forms", openai, chat("openai", on(detect.Transcriptions)), fields, refuse(codeUnsupported, "")},
 		{"multipart of another provider is system", openai, chat("groq", on(detect.Transcriptions)), gateway, sys},
 
 		{"virtual or unreadable model", openai, chat("", model(modelUnclear)), gateway, refuse(codeModelUndetermined, "model")},

@@ -15,7 +15,7 @@ func (x *exchange) rewrite() *refusal {
 	h := &x.ctx.Request.Header
 	o := &x.out
 	o.facts, o.body, o.creds, o.hadAuthMethod = &x.facts, x.buf, x.creds, false
-	o.large, o.pin, o.items = !x.whole, false, x.batch != nil
+	o.large, o.pin, o.items, o.field = !x.whole, false, x.batch != nil, false
 
 	var err error
 	x.scratch = x.appendTarget(x.scratch[:0], h.RequestURI())

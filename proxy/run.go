@@ -126,7 +126,7 @@ func (x *exchange) detect() *refusal {
 // examine fills in the facts from a body, or from what is wrong with it.
 func (x *exchange) examine(body []byte, wrong error) {
 	path, query := splitTarget(x.ctx.Request.Header.RequestURI())
-	r := detect.Request{Surface: x.surface, Path: path, Query: query, Header: &x.header, Body: body, Scan: &x.body}
+	r := detect.Request{Surface: x.surface, Path: path, Query: query, Header: &x.header, Body: body, Scan: &x.body, Form: &x.facts.form}
 	t, err := x.snap.detector.Detect(&r)
 	if wrong != nil {
 		err = wrong
