@@ -15,9 +15,9 @@ type dialect interface {
 	// forwards reports whether a caller's own credential header of this name
 	// goes upstream on the route, where callers bring their own.
 	forwards(name []byte, r Route) bool
-	// socketKey is the platform's credential for a handshake's subprotocols,
-	// zero for a gateway that looks for none there.
-	socketKey() credstore.Secret
+	// socketKey is the gateway's credential for a handshake's subprotocols, on a
+	// route; zero for a gateway that looks for none there.
+	socketKey(Route) credstore.Secret
 	// system adds the platform's credential to the head.
 	system(o *outgoing) error
 	// owner adds what authenticates us at the gateway to the head, and puts the

@@ -42,7 +42,12 @@ func (v *vercel) forwards(name []byte, r Route) bool {
 		equalFold(name, "x-vercel-ai-gateway-team")
 }
 
-func (v *vercel) socketKey() credstore.Secret { return v.key }
+func (v *vercel) socketKey(r Route) credstore.Secret {
+	if r == RouteOwner {
+		return v.ownerKey
+	}
+	return v.key
+}
 
 func (v *vercel) system(o *outgoing) error {
 	o.wholeBody()
@@ -52,6 +57,10 @@ func (v *vercel) system(o *outgoing) error {
 func (v *vercel) owner(o *outgoing) error {
 	if err := v.authorize(o, v.ownerKey); err != nil {
 		return err
+	}
+	if o.facts.framed {
+		o.wholeBody() // the keys go into the messages
+		return nil
 	}
 	if o.facts.place == detect.InMultipart {
 		return o.addField()

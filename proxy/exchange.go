@@ -44,6 +44,10 @@ type exchange struct {
 	tail limited
 	// tunnel is what the gateway's 101 opened, nil for all other requests.
 	tunnel *wire.Tunnel
+	// Of a tunnel whose messages are judged: the connection's one model, and
+	// whether the message at hand is a response.create.
+	fixed   []byte
+	creator bool
 
 	account account
 }

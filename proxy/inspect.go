@@ -62,7 +62,7 @@ func (f *facts) failed(err error) {
 		f.model, f.duplicate = modelKnown, held.Key
 	case errors.As(err, &twice):
 		switch twice.Key {
-		case "stream", "models", "providerOptions":
+		case "stream", "models", "providerOptions", "type":
 			f.model, f.duplicate = modelKnown, twice.Key
 		default: // model, or where else a surface names it: header, form, query
 			f.model = modelAmbiguous

@@ -39,12 +39,14 @@ func TestPlan(t *testing.T) {
 	gateway := policy{
 		direct:  func(provider.Slug) bool { return false },
 		carries: (&vercel{}).carries,
+		frames:  true,
 	}
+	framed := chat("", on(detect.ResponsesSocket), model(modelUnclear), func(r *request) { r.framed = true })
 	form := func(r *request) { r.place = detect.InMultipart }
 	fields := gateway
 	fields.carries = (&vercel{forms: true}).carries
 	inHeader := gateway
-	inHeader.carries = (*header)(nil).carries
+	inHeader.carries, inHeader.frames = (*header)(nil).carries, false
 	direct := gateway
 	direct.direct = func(s provider.Slug) bool { return s == "openai" }
 
@@ -91,6 +93,10 @@ func TestPlan(t *testing.T) {
 		{"a transcription as JSON, where the gateway reads forms", openai, chat("openai", on(detect.Transcriptions)), fields, refuse(codeUnsupported, "")},
 		{"multipart of another provider is system", openai, chat("groq", on(detect.Transcriptions)), gateway, sys},
 
+		{"a socket whose messages name the model", openai, framed, gateway, Plan{Route: RouteOwner, Framed: true}},
+		{"... without keys is the platform's", none, framed, gateway, sys},
+		{"... with BYOK off is the platform's", off, framed, gateway, sys},
+		{"... in the header dialect", openai, framed, inHeader, refuse(codeModelUndetermined, "model")},
 		{"virtual or unreadable model", openai, chat("", model(modelUnclear)), gateway, refuse(codeModelUndetermined, "model")},
 		{"model named twice", openai, chat("openai", model(modelAmbiguous)), gateway, refuse(codeModelAmbiguous, "model")},
 		{"model named twice, whoever asks", none, chat("openai", model(modelAmbiguous)), gateway, refuse(codeModelAmbiguous, "model")},
@@ -123,7 +129,7 @@ func TestPlan(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := decide(&c.owner, &c.req, &c.pol)
-			if got.Route != c.want.Route || !slices.Equal(got.Slugs, c.want.Slugs) {
+			if got.Route != c.want.Route || got.Framed != c.want.Framed || !slices.Equal(got.Slugs, c.want.Slugs) {
 				t.Errorf("got %v %v, want %v %v", got.Route, got.Slugs, c.want.Route, c.want.Slugs)
 			}
 			switch {

@@ -26,7 +26,7 @@ func (x *exchange) rewrite() *refusal {
 		err = x.snap.dialect.system(o)
 	}
 	if err == nil && x.header.socket && !x.snap.forward {
-		err = o.setProtocols(&x.header, x.snap.dialect.socketKey())
+		err = o.setProtocols(&x.header, x.snap.dialect.socketKey(x.plan.Route))
 	}
 	if err == nil {
 		err = x.appendTemplates()
@@ -94,6 +94,9 @@ func isKeyParameter(name []byte) bool {
 
 // drop decides which of the client's header lines stay behind.
 func (x *exchange) drop(name []byte) bool {
+	if x.plan.Framed && equalFold(name, extensionsHeader) {
+		return true // what is compressed cannot be edited
+	}
 	switch x.snap.classify(name) {
 	case plainHeader:
 		return false

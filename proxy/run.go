@@ -167,6 +167,7 @@ func (x *exchange) probeOther(body []byte, wrong error) {
 func (x *exchange) decide() *refusal {
 	if x.framed() {
 		x.model = modelUnclear
+		x.request.framed = x.header.socket && x.surface == detect.ResponsesSocket
 	}
 	o := x.owner()
 	x.plan = decide(&o, &x.request, &x.snap.policy)

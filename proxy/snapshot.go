@@ -30,6 +30,8 @@ type snapshot struct {
 	// identity header, gateway.auth_header and those of gateway.headers.
 	ownHeaders []string
 	limits     Limits
+	// fused: owner calls have a gateway key of their own.
+	fused bool
 }
 
 // A template is a HeaderTemplate, cut at its {provider}.
@@ -54,7 +56,7 @@ func compile(c *Config, old *snapshot, oldConfig *Config) (*snapshot, error) {
 	s := &snapshot{
 		gateway: upstream{host: u.Host, prefix: strings.TrimSuffix(u.EscapedPath(), "/")},
 		expose:  slices.Clone(c.Gateway.Expose), forward: c.Gateway.Key.IsZero(),
-		limits: c.Limits,
+		limits: c.Limits, fused: !c.Gateway.OwnerTrafficKey.IsZero(),
 	}
 	if s.limits.ScanWindow == 0 {
 		s.limits.ScanWindow = defaultScanWindow
@@ -78,7 +80,7 @@ func compile(c *Config, old *snapshot, oldConfig *Config) (*snapshot, error) {
 	}
 	byok := c.BYOK // the caller's may change
 	byok.Routes = slices.Clone(byok.Routes)
-	s.policy = policy{direct: byok.direct, carries: s.dialect.carries}
+	s.policy = policy{direct: byok.direct, carries: s.dialect.carries, frames: c.Gateway.Dialect == DialectVercel}
 	for _, h := range c.Gateway.Headers {
 		before, after, found := strings.Cut(h.Value, providerField)
 		s.templates = append(s.templates, template{h.Name, before, after, found})
