@@ -59,7 +59,7 @@ func TestRefusalsReachNobody(t *testing.T) {
 		{"virtual fallback", "/v1/chat/completions", chat(`"models":["vmc/demo"],`), nil, codeFallbackNotOwned, "models"},
 		{"owned fallback of a foreign model", "/v1/chat/completions", `{"model":"cohere/command-a","models":["openai/gpt-5"]}`, nil, codeFallbackNotOwned, "models"},
 		{"fallbacks are no list", "/v1/chat/completions", chat(`"models":{"a":1},`), nil, codeOptionNotAllowed, "models"},
-		{"two content types", "/v1/audio/transcriptions", form, []string{"Content-Type: multipart/form-data; boundary=b"}, codeMalformed, ""},
+		{"two content types", "/v1/audio/transcriptions", form, []string{"Content-Type: multipart/form-data; boundary=b", "Content-Type: multipart/form-data; boundary=b"}, codeMalformed, ""},
 		{"speech", "/v1/audio/speech", `{"model":"openai/tts-1","input":"hi","voice":"alloy"}`, nil, codeUnsupported, ""},
 		{"unknown path with a model", "/v1/new-thing", `{"model":"openai/gpt-5"}`, nil, codeUnsupported, ""},
 		{"unknown path, unreadable", "/v1/new-thing", `model=openai/gpt-5`, nil, codeModelUndetermined, "model"},

@@ -230,14 +230,17 @@ func TestSystemRepliesAreNotRedacted(t *testing.T) {
 }
 
 // An error that breaks off does so for the client, too, and is redacted up to
-// there.
+// there. Where the guard holds replies, the client gets an error of ours.
 func TestRedactedErrorThatBreaksOff(t *testing.T) {
 	const words = "bad key " + openaiCanary
-	w := newEchoRigs(t)[0]
+	rigs := newEchoRigs(t)
+	held, w := rigs[0], rigs[1]
 	for _, reply := range []string{
 		fmt.Sprintf("HTTP/1.1 401 No\r\nContent-Length: %d\r\n\r\n%s", len(words)+9, words),
 		fmt.Sprintf("HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(words), words),
 	} {
+		whole, _ := held.echo(reply, "POST", chatBody)
+		whole.refusedWith(t, codeBrokeOff)
 		a, _ := w.echo(reply, "POST", chatBody)
 		if a.err == nil {
 			t.Error("a broken error came as a whole one")

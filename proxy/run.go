@@ -36,6 +36,7 @@ func (x *exchange) run() *refusal {
 		(*exchange).accept,
 		(*exchange).identify,
 		(*exchange).lookUp,
+		(*exchange).readable,
 		(*exchange).readBody,
 		(*exchange).detect,
 		(*exchange).decide,
@@ -51,8 +52,7 @@ func (x *exchange) run() *refusal {
 			return r
 		}
 	}
-	x.relay()
-	return nil
+	return x.relay()
 }
 
 // accept refuses what two parsers could read in two ways, and finds the
@@ -106,7 +106,7 @@ func (x *exchange) lookUp() *refusal {
 		x.account.cause = errStranger("the token's acct is not the chatbot's account")
 		return refused(codeForbidden)
 	}
-	return x.readable()
+	return nil
 }
 
 // readable refuses a compressed body in which a model is to be found. The
@@ -263,20 +263,23 @@ func (x *exchange) send() *refusal {
 
 // relay hands the reply to the client. The rest happens after the handler has
 // returned, while fasthttp writes: finish is called at its end.
-func (x *exchange) relay() {
+func (x *exchange) relay() *refusal {
 	if x.tunnel != nil {
 		x.join()
-		return
+		return nil
 	}
 	x.account.status = x.rep.Status
 	x.account.upstream = x.rep.FirstByte.Sub(x.rep.Sent)
-	x.rep.Done = x.done
 	noBody := x.rep.Body == nil
 	var tap func([]byte)
 	if x.guard.on && !x.guard.ended {
 		tap = x.tap
 	}
-	wire.Relay(x.ctx, &x.rep, tap)
+	if err := wire.Relay(x.ctx, &x.rep, tap); err != nil {
+		x.account.cause = err
+		return refused(codeBrokeOff)
+	}
+	x.rep.Done = x.done // not before: an error closes the body, and this exchange would be another's
 	x.unstamp()
 	x.stamp()
 	x.account.added = time.Since(x.account.start) - x.account.upstream
@@ -284,6 +287,7 @@ func (x *exchange) relay() {
 	if noBody {
 		x.finish(0, nil)
 	}
+	return nil
 }
 
 // unstamp removes what only sidekey may say, in whatever spelling the upstream

@@ -41,11 +41,13 @@ func FuzzMessages(f *testing.F) {
 	}
 	snap := &snapshot{
 		detector: detector, limits: Limits{ScanWindow: 1 << 20},
-		policy: policy{direct: func(provider.Slug) bool { return false }, carries: (&vercel{}).carries, frames: true},
+		dialect: &vercel{},
+		policy:  policy{direct: func(provider.Slug) bool { return false }, carries: (&vercel{}).carries, frames: true},
 	}
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		x := newExchange().(*exchange)
 		x.h, x.snap, x.caller.chatbot = &Handler{source: cache, base: t.Context()}, snap, "shop"
+		x.messages = &socketWatch{}
 		x.facts.reset()
 		x.surface = detect.ResponsesSocket
 		model := ""
