@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
+
+	"github.com/sidekey/sidekey/provider"
 )
 
 // redacted is all that ever comes out of a Secret, except through Reveal.
@@ -27,7 +30,14 @@ var errNoBinary = errors.New("a secret has no binary form")
 //
 // The zero Secret is empty. Secrets are immutable and may be shared.
 type Secret struct {
-	reveal func() []byte
+	held func() *held
+}
+
+// held is what the copies of a Secret share.
+type held struct {
+	plain    []byte
+	once     sync.Once
+	redactor *provider.Redactor
 }
 
 // NewSecret returns a Secret of a copy of b. The caller may overwrite b.
@@ -35,23 +45,36 @@ func NewSecret(b []byte) Secret {
 	if len(b) == 0 {
 		return Secret{}
 	}
-	kept := make([]byte, len(b))
-	copy(kept, b)
-	return Secret{reveal: func() []byte { return kept }}
+	h := &held{plain: make([]byte, len(b))} // no spare capacity: an append copies
+	copy(h.plain, b)
+	return Secret{held: func() *held { return h }}
 }
 
 // Reveal returns the secret bytes. They are shared by all holders of the
 // Secret: the caller must not change them, nor keep them longer than the one
 // request or command for which they were needed.
 func (s Secret) Reveal() []byte {
-	if s.reveal == nil {
+	if s.held == nil {
 		return nil
 	}
-	return s.reveal()
+	return s.held().plain
+}
+
+// Redactor returns what takes the secret out of the answers of the provider
+// whose credential it is, nil if there is nothing to take out. It is made when
+// it is first asked for and lives as long as the secret: some 6 KB for an API
+// key, 80 KB for a service account. Hot path: later calls do not allocate.
+func (s Secret) Redactor(slug provider.Slug) *provider.Redactor {
+	if s.held == nil {
+		return nil
+	}
+	h := s.held()
+	h.once.Do(func() { h.redactor = provider.NewRedactor(slug, h.plain) })
+	return h.redactor
 }
 
 // IsZero reports whether the secret is empty.
-func (s Secret) IsZero() bool { return s.reveal == nil }
+func (s Secret) IsZero() bool { return s.held == nil }
 
 // Equal compares in time that depends on the lengths only.
 func (s Secret) Equal(t Secret) bool {

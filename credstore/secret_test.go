@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+	"github.com/sidekey/sidekey/provider"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -166,7 +167,7 @@ func TestSecretIsOutOfReachOfReflection(t *testing.T) {
 func TestRevealIsTheOnlyWayOut(t *testing.T) {
 	typ := reflect.TypeFor[Secret]()
 	want := []string{"Equal", "Format", "GoString", "GobEncode", "IsZero", "LogValue", "MarshalBinary",
-		"MarshalJSON", "MarshalText", "MarshalYAML", "Reveal", "String"}
+		"MarshalJSON", "MarshalText", "MarshalYAML", "Redactor", "Reveal", "String"}
 	var got []string
 	for i := range typ.NumMethod() {
 		got = append(got, typ.Method(i).Name)
@@ -176,6 +177,26 @@ func TestRevealIsTheOnlyWayOut(t *testing.T) {
 	}
 	if typ.Comparable() {
 		t.Error("secrets can be compared with ==, which takes a time that depends on them")
+	}
+}
+
+// The Redactor knows the key in several forms; printed, it shows none of them.
+func TestRedactorOfASecretIsPrintedByNoVerb(t *testing.T) {
+	key := canary("redactor")
+	s := NewSecret([]byte(key))
+	r := s.Redactor(provider.OpenAI)
+	if r == nil || r != s.Redactor(provider.OpenAI) {
+		t.Fatal("the Redactor is not made once")
+	}
+	if got := string(r.Redact([]byte("no " + key))); strings.Contains(got, key) || !strings.HasPrefix(got, "no ") {
+		t.Error("the Redactor does not take the key out")
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		for _, v := range []any{r, *r, struct{ R *provider.Redactor }{r}} {
+			if got := strings.ToLower(fmt.Sprintf(verb, v)); strings.Contains(got, strings.ToLower(key)) || strings.Contains(got, hex.EncodeToString([]byte(key))) {
+				t.Errorf("%s shows the key", verb)
+			}
+		}
 	}
 }
 

@@ -50,6 +50,9 @@ type Target struct {
 	Provider provider.Slug
 	// Stream says that the client asked for a streamed reply.
 	Stream bool
+	// Span is where Model stands in the body of a multipart form, without
+	// anything around it. Zero for the other places.
+	Span Span
 	// Place is where this request has its model. It is the surface's place but
 	// for ImageEdits and Transcriptions, which may be JSON or a form, and for
 	// the batch calls that have none.
@@ -102,7 +105,8 @@ func (d *Detector) Detect(r *Request) (Target, error) {
 	default:
 		if boundary, form := formBoundary(r.peek("Content-Type")); form && mayBeForm(t.Surface) {
 			t.Place = InMultipart
-			model, t.Stream, err = formModel(r.Body, boundary)
+			t.Span, t.Stream, err = formModel(r.Body, boundary)
+			model = t.Span.Of(r.Body)
 			break
 		}
 		t.Place = InBody

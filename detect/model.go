@@ -136,6 +136,30 @@ func ofCreator(creator, rest []byte, marks mark) provider.Slug {
 	return slug
 }
 
+// WithoutPrefix returns the id by which the provider itself knows a model: what
+// stands behind "creator/" if that names the provider, else the model as it is.
+// Other prefixes stay, since they are a part of the provider's own ids
+// (accounts/fireworks/models/..., openai/gpt-oss-20b on groq). The result
+// aliases model. Nothing is allocated.
+func WithoutPrefix(model []byte, slug provider.Slug) []byte {
+	for rest := bytes.TrimSpace(model); ; {
+		var buf [maxSpelling]byte
+		slash := bytes.IndexByte(rest, '/')
+		if slash <= 0 || slash > len(buf) || slash == len(rest)-1 {
+			return model
+		}
+		prefix, _ := fold(buf[:], rest[:slash])
+		rest = rest[slash+1:]
+		if spelling(prefix) == slug {
+			return rest
+		}
+		if string(prefix) != "vercel_ai_gateway" {
+			return model
+		}
+		model = rest
+	}
+}
+
 func starts(b []byte, prefix string) bool {
 	return len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix
 }

@@ -77,38 +77,39 @@ func parameter(b []byte) (name, value, rest []byte, ok bool) {
 }
 
 // formModel returns the values of the fields model and stream. Two fields
-// called model are a *DuplicateError. The model aliases the body, and is nil
-// if there is none.
-func formModel(body, boundary []byte) (model []byte, stream bool, err error) {
+// called model are a *DuplicateError. The span is zero if there is none, or if
+// it is empty.
+func formModel(body, boundary []byte) (model Span, stream bool, err error) {
 	if len(boundary) == 0 {
-		return nil, false, ErrNotForm
+		return Span{}, false, ErrNotForm
 	}
+	named := false
 	head, last, ok := delimiter(body, boundary, 0)
 	for ok && !last {
 		next := nextDelimiter(body, boundary, head)
 		if next < 0 {
-			return nil, false, ErrNotForm
+			return Span{}, false, ErrNotForm
 		}
 		var p part
 		if p, ok = readPart(body[head : next-2]); !ok { // without the CRLF
-			return nil, false, ErrNotForm
+			return Span{}, false, ErrNotForm
 		}
 		switch string(p.name) {
 		case "model":
-			if model != nil {
-				return nil, false, &DuplicateError{Key: "model"}
+			if named {
+				return Span{}, false, &DuplicateError{Key: "model"}
 			}
 			if !p.plain {
-				return nil, false, ErrModelType
+				return Span{}, false, ErrModelType
 			}
-			model = p.value
+			named, model = true, Span{next - 2 - len(p.value), next - 2}
 		case "stream":
 			stream = p.plain && string(p.value) == "true"
 		}
 		head, last, ok = delimiter(body, boundary, next)
 	}
 	if !ok || len(body) != head && string(body[head:]) != "\r\n" {
-		return nil, false, ErrNotForm // broken off, or text behind the last part
+		return Span{}, false, ErrNotForm // broken off, or text behind the last part
 	}
 	return model, stream, nil
 }

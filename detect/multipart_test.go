@@ -136,10 +136,11 @@ func FuzzFormModel(f *testing.F) {
 	f.Add([]byte(form("b", audio, field("stream", "true"), field("model", ""))))
 	f.Add([]byte("--b\r\n--b--"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		model, _, err := formModel(body, []byte("b"))
+		at, _, err := formModel(body, []byte("b"))
 		if err != nil {
 			return
 		}
+		model := at.Of(body)
 		var want [][]byte
 		for r := multipart.NewReader(bytes.NewReader(body), "b"); ; {
 			p, err := r.NextRawPart()

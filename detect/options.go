@@ -72,6 +72,19 @@ func scanOptions(b []byte, value Span, level int, out *Options) (null, empty boo
 	return false, n == 0, nil
 }
 
+// Members calls yield with the key literal and the value of each member of the
+// object at s, in order, until yield returns false. Null is an object without
+// members. b must be a body that ScanBody and ScanOptions accepted. It
+// allocates nothing.
+func (s Span) Members(b []byte, yield func(key []byte, value Span) bool) {
+	if !s.Found() || b[s.Start] != '{' {
+		return
+	}
+	o := openObject(b[:s.End], s.Start, 1)
+	for o.next() && yield(o.key.Of(b), o.value) {
+	}
+}
+
 // member returns the field for a key literal and its name; nil and "*" if it
 // is none that we note.
 func (out *Options) member(level int, key []byte) (string, *Span) {

@@ -44,6 +44,7 @@ type Window struct {
 
 	key    [maxKey]byte
 	keyLen int // maxKey+1: longer than any of ours
+	lead   int // offset of the comma in front of the root member being read
 
 	// The root member whose value is next or being read, and where it is held.
 	member *heldMember
@@ -101,6 +102,19 @@ func (w *Window) Closed() bool { return w.body.Close > 0 }
 func (w *Window) Safe() int {
 	if m := w.member; m != nil && m.span == &w.body.ProviderOptions && m.start > 0 {
 		return m.start
+	}
+	return w.n
+}
+
+// Loose is Safe for an editor that takes the members providerOptions and models
+// out, with the comma in front of them: bytes before it belong to another
+// member, or to one that is complete.
+func (w *Window) Loose() int {
+	m := w.member
+	ours := m != nil && (m.span == &w.body.ProviderOptions || m.span == &w.body.Models)
+	inKey := w.isKey && w.step >= inString && w.step <= inHex && w.keyLen <= maxKey
+	if ours || w.depth == 1 && (w.step == wantFirstKey || w.step == wantKey || inKey) {
+		return w.lead
 	}
 	return w.n
 }

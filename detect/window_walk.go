@@ -106,6 +106,9 @@ func (w *Window) between(p []byte, i int) int {
 		if w.object() {
 			w.step = wantKey
 		}
+		if w.depth == 1 {
+			w.lead = w.n + i
+		}
 		return i + 1
 	}
 	return w.fail(i) // behind the root
@@ -159,6 +162,7 @@ func (w *Window) open(c byte, i int) int {
 		w.step = wantFirstKey
 		if d == 0 {
 			w.body.Open, w.body.Empty = w.n+i, true
+			w.lead = w.n + i + 1
 		}
 	}
 	return i + 1

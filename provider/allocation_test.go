@@ -19,3 +19,11 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 		t.Errorf("got %v allocations, want 0", n)
 	}
 }
+
+func TestAllocRedactor(t *testing.T) {
+	r := NewRedactor(OpenAI, longKey)
+	text, room, found := []byte(withEscapes), make([]byte, 0, len(withEscapes)), false
+	if n := testing.AllocsPerRun(1000, func() { found, room = r.Appears(text, room) }); n != 0 || found {
+		t.Errorf("looking through a head allocates %v times, want 0; found: %v", n, found)
+	}
+}

@@ -19,7 +19,7 @@ import (
 func checkAzure(c *call, secret []byte) Result {
 	var ignored []string
 	k := readAzureKey(secret, storedForm, &ignored)
-	r := c.do(http.MethodGet, "https://"+k.ResourceName+".openai.azure.com/openai/v1/models", "",
+	r := c.do(http.MethodGet, k.url()+"/models", "",
 		func(h http.Header) { c.provider.Auth.set(h, k.APIKey) })
 	return c.conclude(r, nil, "data")
 }
@@ -111,11 +111,7 @@ func checkVertex(c *call, secret []byte) Result {
 		return Result{Verdict: Invalid, Words: "the private key cannot sign"}
 	}
 	c.hide(assertion)
-	form := url.Values{
-		"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"},
-		"assertion":  {assertion},
-	}
-	r := c.do(http.MethodPost, googleToken, form.Encode(), func(h http.Header) {
+	r := c.do(http.MethodPost, googleToken, grantForm(assertion), func(h http.Header) {
 		h.Set("Content-Type", "application/x-www-form-urlencoded")
 	})
 	var token string
@@ -124,7 +120,7 @@ func checkVertex(c *call, secret []byte) Result {
 	}
 	c.hide(token)
 	for _, model := range countModels {
-		r = c.do(http.MethodPost, k.countURL(model), `{"contents":[{"role":"user","parts":[{"text":"hello"}]}]}`, func(h http.Header) {
+		r = c.do(http.MethodPost, k.url()+"/publishers/google/models/"+model+":countTokens", `{"contents":[{"role":"user","parts":[{"text":"hello"}]}]}`, func(h http.Header) {
 			h.Set("Content-Type", "application/json")
 			c.provider.Auth.set(h, token)
 		})
@@ -173,9 +169,17 @@ func (k *vertexKey) assertion(now time.Time) (string, error) {
 	return t.SignedString(key)
 }
 
-// countURL is the free call's address. The host differs for the world-wide,
-// the multi-region and the regional endpoints.
-func (k *vertexKey) countURL(model string) string {
+// grantForm is what the token endpoint is sent.
+func grantForm(assertion string) string {
+	return url.Values{
+		"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"},
+		"assertion":  {assertion},
+	}.Encode()
+}
+
+// url is where the models of the key's project and location are. The host
+// differs for the world-wide, the multi-region and the regional endpoints.
+func (k *vertexKey) url() string {
 	location := cmp.Or(k.Location, "global")
 	host := location + "-aiplatform.googleapis.com"
 	switch location {
@@ -184,6 +188,8 @@ func (k *vertexKey) countURL(model string) string {
 	case "eu", "us":
 		host = "aiplatform." + location + ".rep.googleapis.com"
 	}
-	return "https://" + host + "/v1/projects/" + k.Project + "/locations/" + location +
-		"/publishers/google/models/" + model + ":countTokens"
+	return "https://" + host + "/v1/projects/" + k.Project + "/locations/" + location
 }
+
+// url is where the owner's deployments are called, in OpenAI's way.
+func (k *azureKey) url() string { return "https://" + k.ResourceName + ".openai.azure.com/openai/v1" }

@@ -187,12 +187,12 @@ func TestVertexHostFollowsTheLocation(t *testing.T) {
 	f := func(location, want string) {
 		t.Helper()
 		k := vertexKey{Project: "p", Location: location}
-		if got := k.countURL("m"); got != want {
+		if got := k.url(); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
-	f("", "https://aiplatform.googleapis.com/v1/projects/p/locations/global/publishers/google/models/m:countTokens")
-	f("global", "https://aiplatform.googleapis.com/v1/projects/p/locations/global/publishers/google/models/m:countTokens")
-	f("eu", "https://aiplatform.eu.rep.googleapis.com/v1/projects/p/locations/eu/publishers/google/models/m:countTokens")
-	f("us-east5", "https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/us-east5/publishers/google/models/m:countTokens")
+	f("", "https://aiplatform.googleapis.com/v1/projects/p/locations/global")
+	f("global", "https://aiplatform.googleapis.com/v1/projects/p/locations/global")
+	f("eu", "https://aiplatform.eu.rep.googleapis.com/v1/projects/p/locations/eu")
+	f("us-east5", "https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/us-east5")
 }

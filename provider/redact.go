@@ -1,7 +1,9 @@
 package provider
 
 import (
+	"bytes"
 	"encoding/base64"
+	"slices"
 	"strings"
 )
 
@@ -17,50 +19,56 @@ const (
 // it is escaped for JSON or a URL, or in base64. Parts, because a reply may
 // have been cut off inside the key, or quote the half of it.
 func redact(text string, secrets []string) string {
-	parts := secretParts(secrets)
-	if len(parts) == 0 {
+	p := secretParts(secrets)
+	if p.empty() {
 		return text
 	}
+	return string(p.redact([]byte(text)))
+}
+
+// redact returns the text without the parts, in new memory if it has any.
+func (p *parts) redact(text []byte) []byte {
 	// Marked bytes go. Each view undoes one more layer of escapes, and knows
 	// where in the text each of its bytes comes from.
 	marked := make([]bool, len(text))
+	found := false
 	v := plainView(text)
-	for range 3 {
-		v.mark(parts, marked)
+	for range escapeLayers {
+		found = v.mark(p, marked) || found
 		v = v.unescape()
 	}
-	var b strings.Builder
-	for i := range len(text) {
+	if !found {
+		return text
+	}
+	var b bytes.Buffer
+	for i, c := range text {
 		switch {
 		case !marked[i]:
-			b.WriteByte(text[i])
+			b.WriteByte(c)
 		case i == 0 || !marked[i-1]:
 			b.WriteString(redacted)
 		}
 	}
-	return b.String()
+	return b.Bytes()
 }
 
-// secretParts returns every part of partLength bytes, in lower case, of the
-// secrets and of their base64 forms. Shorter secrets are parts as a whole.
-func secretParts(secrets []string) map[string]struct{} {
-	parts := make(map[string]struct{})
-	add := func(s string) {
-		s = asciiLower(s)
-		if 0 < len(s) && len(s) < partLength {
-			parts[s] = struct{}{}
-		}
-		for i := 0; i+partLength <= len(s); i++ {
-			parts[s[i:i+partLength]] = struct{}{}
-		}
-	}
+// parts are what is looked for: every part of partLength bytes of the secrets
+// and of their base64 forms, and shorter secrets as a whole. See partset.go.
+type parts struct {
+	whole []string // secrets shorter than partLength
+	forms []string // that the others are parts of
+	grams gramSet  // of the forms
+}
+
+func (p *parts) empty() bool { return len(p.whole) == 0 && len(p.forms) == 0 }
+
+// secretParts collects the parts of the secrets, in lower case.
+func secretParts(secrets []string) *parts {
+	p := &parts{}
 	for _, s := range secrets {
-		if s == "" {
-			continue
-		}
 		// Words are on one line: a PEM block is looked for line by line.
 		for _, line := range strings.Fields(s) {
-			add(line)
+			p.add(line)
 		}
 		for shift := range 3 {
 			for _, e := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
@@ -69,12 +77,23 @@ func secretParts(secrets []string) map[string]struct{} {
 				// that hold bits of its neighbours.
 				code := e.EncodeToString([]byte(strings.Repeat("\x00", shift) + s))
 				if code = code[(shift*8+5)/6:]; len(code) > partLength {
-					add(code[:len(code)-1])
+					p.add(code[:len(code)-1])
 				}
 			}
 		}
 	}
-	return parts
+	p.grams = newGramSet(p.forms)
+	return p
+}
+
+func (p *parts) add(form string) {
+	form = asciiLower(form)
+	switch {
+	case len(form) < partLength:
+		p.whole = append(p.whole, form)
+	case !slices.Contains(p.forms, form):
+		p.forms = append(p.forms, form)
+	}
 }
 
 // asciiLower keeps the length, which strings.ToLower does not (U+0130).
@@ -94,50 +113,60 @@ type view struct {
 	from, to []int // of each byte, in the original
 }
 
-func plainView(text string) *view {
-	v := &view{text: []byte(text)}
+func plainView(text []byte) *view {
+	v := &view{text: text, from: make([]int, len(text)), to: make([]int, len(text))}
 	for i := range len(text) {
-		v.from, v.to = append(v.from, i), append(v.to, i+1)
+		v.from[i], v.to[i] = i, i+1
 	}
 	return v
 }
 
 // mark marks the original of every part found in the view.
-func (v *view) mark(parts map[string]struct{}, marked []bool) {
+func (v *view) mark(p *parts, marked []bool) (found bool) {
 	lower := asciiLower(string(v.text))
 	for i := range lower {
-		for n := 1; n <= partLength && i+n <= len(lower); n++ {
-			if _, ok := parts[lower[i:i+n]]; ok {
-				for j := v.from[i]; j < v.to[i+n-1]; j++ {
-					marked[j] = true
-				}
+		if n := p.at(lower, i); n > 0 {
+			found = true
+			for j := v.from[i]; j < v.to[i+n-1]; j++ {
+				marked[j] = true
 			}
 		}
 	}
+	return found
 }
+
+// escapeLayers is how many views there are: the text as it is, and with one
+// and two layers of escapes undone.
+const escapeLayers = 3
 
 // unescape undoes one layer of %XX, \uXXXX and backslash escapes.
 func (v *view) unescape() *view {
-	out := &view{}
+	n := len(v.text) // at most
+	out := &view{text: make([]byte, 0, n), from: make([]int, 0, n), to: make([]int, 0, n)}
 	for i := 0; i < len(v.text); {
-		c, n := v.text[i], 1
-		switch {
-		case c == '%' && i+2 < len(v.text) && isHex(v.text[i+1:i+3]):
-			c, n = hexByte(v.text[i+1:i+3]), 3
-		case c == '\\' && i+5 < len(v.text) && v.text[i+1] == 'u' && v.text[i+2] == '0' && v.text[i+3] == '0' && isHex(v.text[i+4:i+6]):
-			c, n = hexByte(v.text[i+4:i+6]), 6
-		case c == '\\' && i+1 < len(v.text):
-			c, n = v.text[i+1], 2
-			if strings.IndexByte("nrt", c) >= 0 {
-				c = ' '
-			}
-		}
+		c, n := unescapeAt(v.text, i)
 		out.text = append(out.text, c)
 		out.from = append(out.from, v.from[i])
 		out.to = append(out.to, v.to[i+n-1])
 		i += n
 	}
 	return out
+}
+
+// unescapeAt returns the byte that stands at i, and how many bytes it takes.
+func unescapeAt(text []byte, i int) (c byte, n int) {
+	switch c, rest := text[i], text[i+1:]; {
+	case c == '%' && len(rest) >= 2 && isHex(rest[:2]):
+		return hexByte(rest[:2]), 3
+	case c == '\\' && len(rest) >= 5 && rest[0] == 'u' && rest[1] == '0' && rest[2] == '0' && isHex(rest[3:5]):
+		return hexByte(rest[3:5]), 6
+	case c == '\\' && len(rest) >= 1:
+		if c = rest[0]; strings.IndexByte("nrt", c) >= 0 {
+			c = ' '
+		}
+		return c, 2
+	}
+	return text[i], 1
 }
 
 func isHex(b []byte) bool {

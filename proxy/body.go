@@ -14,7 +14,11 @@ func (x *exchange) readBody() *refusal {
 	if n > x.snap.limits.Body {
 		return refused(codeBodyTooLarge)
 	}
-	if r := x.fill(x.snap.limits.ScanWindow, n); r != nil {
+	window := x.snap.limits.ScanWindow
+	if x.byoi() {
+		window = min(window, keepBody) // nothing is looked for in it
+	}
+	if r := x.fill(window, n); r != nil {
 		return r
 	}
 	if !x.whole {

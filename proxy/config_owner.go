@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"fmt"
-	"path"
+	"strings"
 	"time"
+	"unicode"
 
+	"github.com/sidekey/sidekey/detect"
 	"github.com/sidekey/sidekey/provider"
 )
 
@@ -80,18 +82,23 @@ func (c *BYOKConfig) validate(bad func(path, format string, args ...any)) {
 
 // BYOIConfig says where owners' own endpoints may stand.
 type BYOIConfig struct {
-	// Allow are patterns for host names (path.Match). Empty: every host with a
-	// public address. A private address must be listed, by name or as itself.
+	// Allow are patterns for hosts, addresses and networks, see allowList. Empty:
+	// every host with a public address. A private address must be listed, by name
+	// or as itself.
 	Allow []string
 }
 
 func (c *BYOIConfig) validate(bad func(path, format string, args ...any)) {
-	for i, p := range c.Allow {
-		if _, err := path.Match(p, ""); err != nil || p == "" {
-			bad(fmt.Sprintf("byoi.allow[%d]", i), "%q is not a pattern for host names; write for example *.example.com", p)
-		}
-	}
+	parseAllow(c.Allow, func(i int, entry string) {
+		bad(fmt.Sprintf("byoi.allow[%d]", i), "%q is no pattern for a host, without scheme and port and in its ASCII form; write for example *.example.com or 10.0.0.0/8", entry)
+	})
 }
+
+func (c *BYOIConfig) compile() *allowList { return parseAllow(c.Allow, func(int, string) {}) }
+
+// Check reports why this configuration would not send a chatbot's requests to
+// an owner's endpoint, as far as its address says so without being looked up.
+func (c *BYOIConfig) Check(address string) error { return newEndpoint(address, c.compile()).err }
 
 // DirectConfig is what direct calls need to know besides the table of
 // providers.
@@ -113,6 +120,9 @@ func (c *DirectConfig) validate(bad func(path, format string, args ...any)) {
 		at := fmt.Sprintf("direct.models[%d]", i)
 		if m.Model == "" || m.ID == "" {
 			bad(at, "needs both model and id; write for example {model: anthropic/claude-sonnet-4.5, id: claude-sonnet-4-5}")
+		}
+		if strings.ContainsFunc(m.ID, unicode.IsControl) || len(m.ID) > detect.MaxModel {
+			bad(at+".id", "is not a possible model id; write it as the provider does, such as claude-sonnet-4-5")
 		}
 		if seen[m.Model] {
 			bad(at+".model", "%q is listed twice; keep one", m.Model)

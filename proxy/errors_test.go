@@ -220,17 +220,3 @@ func TestUpstreamErrorsPassThrough(t *testing.T) {
 		}
 	}
 }
-
-// BYOI and the direct route are stored and planned before they are built: they
-// must not fall back to anything.
-func TestOwnEndpointIsNotReplaced(t *testing.T) {
-	w := newWorld(t, nil)
-	w.keep("shop", "openai", openaiCanary)
-	must(t, w.owner.SetBYOI(t.Context(), "shop", "https://ai.example.com/v1", "Authorization", secret("CANARY-byoi-key-0001"), "acme"))
-	w.cache.Invalidate("shop")
-	w.do("POST", "/v1/chat/completions", chatBody).refusedWith(t, codeUnsupported)
-	w.do("GET", "/v1/models", "").refusedWith(t, codeUnsupported)
-	if seen := w.arrived(); len(seen) != 0 {
-		t.Error("a request went to the gateway")
-	}
-}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sidekey/sidekey/credstore"
+	"github.com/sidekey/sidekey/provider"
 	"github.com/sidekey/sidekey/proxy/wire"
 	"github.com/valyala/fasthttp"
 )
@@ -26,6 +27,7 @@ type exchange struct {
 	keys   *credstore.Keyring
 	plan   Plan
 	to     upstream
+	direct directCall
 	out    outgoing
 	creds  []ownerCredential
 
@@ -41,8 +43,14 @@ type exchange struct {
 	done func(int64, error)
 	cut  func(name []byte) bool
 	tail limited
+	tap  func(p []byte) // x.watch, likewise
 	// tunnel is what the gateway's 101 opened, nil for all other requests.
 	tunnel *wire.Tunnel
+
+	guard watch
+	hide  []*provider.Redactor // of the keys that went along
+	held  []byte               // what was read of an error before it is relayed
+	room  []byte               // for looking through a reply
 
 	account account
 }
@@ -56,7 +64,7 @@ const (
 
 func newExchange() any {
 	x := &exchange{}
-	x.done, x.cut = x.finish, x.drop
+	x.done, x.cut, x.tap = x.finish, x.drop, x.watch
 	return x
 }
 
@@ -93,9 +101,10 @@ func (x *exchange) wipe() {
 func (x *exchange) release() {
 	pool := &x.h.exchanges
 	x.wipe()
-	keep := exchange{done: x.done, cut: x.cut, buf: x.buf[:0], rep: x.rep, creds: x.creds}
+	keep := exchange{done: x.done, cut: x.cut, tap: x.tap, guard: x.guard.forget(), buf: x.buf[:0], rep: x.rep, creds: x.creds}
 	keep.out.head, keep.out.insert, keep.out.pieces = x.out.head, x.out.insert, x.out.pieces
 	keep.scratch = x.scratch[:0]
+	keep.direct = x.direct.room()
 	clear(x.header.found)
 	keep.header.found = x.header.found[:0]
 	if cap(keep.buf) > keepBody {
@@ -107,6 +116,7 @@ func (x *exchange) release() {
 	if cap(keep.out.insert) > keepScratch {
 		keep.out.insert = nil
 	}
+	keep.hide, keep.held, keep.room = x.forgetReply()
 	keep.rep.Done, keep.rep.Body = nil, nil
 	*x = keep
 	pool.Put(x)

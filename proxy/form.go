@@ -18,6 +18,7 @@ func (x *exchange) examineForm() *refusal {
 	defer x.h.forms.Unlock()
 	err := withContent(x.large.file, int(x.large.length), func(body []byte) {
 		x.examine(body, nil)
+		x.direct.asked = append(x.direct.asked[:0], x.target.Model...)
 		x.target.Model = nil // it lies in body; its provider is known
 	})
 	if err != nil {

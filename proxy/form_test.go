@@ -31,7 +31,7 @@ func (w *world) form(body, contentType string) answer {
 	must(w.t, err)
 	defer resp.Body.Close()
 	content, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, string(content), err}
+	return answer{resp.StatusCode, resp.Header, string(content), err, resp.ContentLength, resp.Status}
 }
 
 // Large forms are not held in memory, and judged all the same: the platform's

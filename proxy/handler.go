@@ -51,7 +51,10 @@ type Handler struct {
 	ending   atomic.Bool // Shutdown has begun
 	conns    connections
 	inFlight atomic.Int64
+	guard    guard
+	echoes   echoLog
 
+	tokens    tokens // of service accounts
 	exchanges sync.Pool
 	forms     sync.Mutex    // held while a large form is read, see form.go
 	refusals  chan struct{} // bounds overflow
@@ -66,6 +69,7 @@ func New(cfg Config, source credstore.Source, log zerolog.Logger) (*Handler, err
 	}
 	h := &Handler{source: source, log: log, config: cfg, exchanges: sync.Pool{New: newExchange}, refusals: make(chan struct{}, maxRefusals)}
 	h.base, h.stop = context.WithCancel(context.Background())
+	h.tokens.init(h.base)
 	h.snap.Store(snap)
 	h.front.Store(h.newFront(cfg.frontOptions()))
 	return h, nil
@@ -108,6 +112,9 @@ func (h *Handler) Reload(cfg Config) error {
 	h.closeFronts()
 	return nil
 }
+
+// Redacted is the number of replies in which an owner's key was replaced.
+func (h *Handler) Redacted() int64 { return h.echoes.count.Load() }
 
 // InFlight is the number of requests whose reply has not ended.
 func (h *Handler) InFlight() int64 { return h.inFlight.Load() }

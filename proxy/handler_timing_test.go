@@ -59,11 +59,11 @@ func BenchmarkFacts2KB(b *testing.B) {
 func BenchmarkRequest(b *testing.B) {
 	reply := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1200\r\n\r\n%s", strings.Repeat("x", 1200))
 	upstream := benchmarkUpstream(b, reply)
-	for _, c := range []struct{ name, model string }{{"direct", ""}, {"system", "cohere/command-a"}, {"owner", "openai/gpt-5.4-mini"}} {
+	for _, c := range []struct{ name, model string }{{"direct", ""}, {"system", "cohere/command-a"}, {"owner", "openai/gpt-5.4-mini"}, {"byoi", "own"}} {
 		b.Run(c.name, func(b *testing.B) {
 			url := upstream
 			if c.model != "" {
-				url = benchmarkSidecar(b, upstream)
+				url = benchmarkSidecar(b, upstream, c.model == "own")
 			}
 			body := benchmarkBody(c.model)
 			client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
@@ -98,7 +98,7 @@ func benchmarkUpstream(b *testing.B, reply string) string {
 	return "http://" + ln.Addr().String()
 }
 
-func benchmarkSidecar(b *testing.B, upstream string) string {
+func benchmarkSidecar(b *testing.B, upstream string, own bool, edits ...func(*Config)) string {
 	check := func(err error) {
 		if err != nil {
 			b.Fatal(err)
@@ -107,13 +107,20 @@ func benchmarkSidecar(b *testing.B, upstream string) string {
 	store, err := credstore.OpenLocal(credstore.LocalConfig{Dir: filepath.Join(b.TempDir(), "keys"), Create: true})
 	check(err)
 	b.Cleanup(func() { store.Close() })
-	_, err = credstore.NewOwner(store.Backend()).Set(b.Context(), "shop", "openai", secret(openaiCanary), credstore.SetOptions{})
+	owner := credstore.NewOwner(store.Backend())
+	_, err = owner.Set(b.Context(), "shop", "openai", secret(openaiCanary), credstore.SetOptions{})
 	check(err)
+	if own {
+		check(owner.SetBYOI(b.Context(), "shop", upstream+"/v1", "", secret(byoiCanary), ""))
+	}
 	cache, err := credstore.NewCache(store.Backend(), credstore.CacheConfig{})
 	check(err)
 	b.Cleanup(cache.Close)
 	cfg := testConfig()
-	cfg.Gateway.URL = upstream
+	cfg.Gateway.URL, cfg.BYOI.Allow = upstream, []string{"127.0.0.1"}
+	for _, edit := range edits {
+		edit(&cfg)
+	}
 	h, err := New(cfg, cache, zerolog.New(io.Discard))
 	check(err)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -120,6 +120,58 @@ func (f *facts) readOptions(d *detect.Detector, body []byte) {
 	}
 }
 
+// readUnkept looks for an option that would be lost on the direct route, where
+// nobody reads providerOptions and it is not sent. What is satisfied by a call
+// to the one provider, and what only labels the call in the gateway's reports,
+// may be lost; null asks for nothing.
+func (f *facts) readUnkept(body []byte) {
+	if f.badOption != "" || f.duplicate != "" {
+		return
+	}
+	f.options.Root.Members(body, func(key []byte, value detect.Span) bool {
+		f.scratch, _ = appendLiteral(f.scratch[:0], key)
+		if string(f.scratch) != "gateway" && !value.Is(body, "null") && !value.Is(body, "{}") {
+			f.unkept = "providerOptions.*"
+			if p, ok := provider.Lookup(provider.Slug(f.scratch)); ok {
+				f.unkept = "providerOptions." + string(p.Slug)
+			}
+		}
+		return f.unkept == ""
+	})
+	f.options.Gateway.Members(body, func(key []byte, value detect.Span) bool {
+		f.scratch, _ = appendLiteral(f.scratch[:0], key)
+		if f.unkept == "" && !value.Is(body, "null") {
+			f.unkept = unkeptOption(f.scratch, value.Is(body, "false"))
+		}
+		return f.unkept == ""
+	})
+}
+
+// unkeptOption is the path of a member of providerOptions.gateway (gateway-wire
+// section 2.3) that a direct call would lose, "" if it may be lost.
+func unkeptOption(name []byte, no bool) string {
+	switch string(name) {
+	case "only", "order", "models", // judged by their content
+		"byok", "sort", "tags", "user", "quotaEntityId":
+		return ""
+	case "zeroDataRetention", "disallowPromptTraining":
+		if no {
+			return ""
+		}
+	}
+	for _, known := range [...]string{
+		"providerOptions.gateway.disallowPromptTraining", "providerOptions.gateway.zeroDataRetention",
+		"providerOptions.gateway.headquarters", "providerOptions.gateway.has", "providerOptions.gateway.inferenceRegion",
+		"providerOptions.gateway.caching", "providerOptions.gateway.serviceTier", "providerOptions.gateway.speed",
+		"providerOptions.gateway.providerTimeouts", "providerOptions.gateway.idempotencyKey",
+	} {
+		if known[len("providerOptions.gateway."):] == string(name) {
+			return known
+		}
+	}
+	return "providerOptions.gateway.*"
+}
+
 // readModels appends the providers of a list of fallback models.
 func (f *facts) readModels(d *detect.Detector, body []byte, list detect.Span) bool {
 	if !list.Found() {

@@ -39,7 +39,10 @@ type largeBody struct {
 	done    bool // text is sent
 	cut     detect.Span
 	text    [][]byte
-	reserve int // by how much the announced length is longer than the client's
+	reserve int // by how much the announced length is longer than the client's, perhaps negative
+
+	made applied // instead of the one edit: what a direct call changes
+	kept []byte  // of a direct call: read, but not passed on yet
 
 	off   int // bytes of the client's body that were dealt with
 	queue [][]byte
@@ -125,6 +128,11 @@ func (x *exchange) judge(wrong error) {
 // settled says that whatever follows the window can only turn the plan into a
 // refusal. Then the request may begin before its body has been read.
 func (x *exchange) settled() bool {
+	return x.foreseen() && (!x.snap.directory.used || x.directSettled())
+}
+
+// foreseen is settled, as far as the plan is concerned.
+func (x *exchange) foreseen() bool {
 	found, o := x.large.scan.Body(), x.owner()
 	place := x.surface.ModelPlace()
 	switch {

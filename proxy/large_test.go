@@ -64,7 +64,7 @@ func (w *world) post(body string, chunked bool) answer {
 	must(w.t, err)
 	defer resp.Body.Close()
 	content, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, string(content), err}
+	return answer{resp.StatusCode, resp.Header, string(content), err, resp.ContentLength, resp.Status}
 }
 
 const (

@@ -49,6 +49,7 @@ func (o *owner) has(s provider.Slug) bool { return s != "" && slices.Contains(o.
 // from it beforehand, so that the decision itself is a pure function.
 type request struct {
 	surface  detect.Surface
+	path     []byte       // raw, without the query
 	place    detect.Place // of the model: a multipart form is not JSON
 	exposed  bool         // by the operator, or a path that is no surface known here
 	model    modelState
@@ -65,6 +66,9 @@ type request struct {
 	// whoever owns what: a byok of its own, zeroDataRetention, timeouts for owner
 	// keys, or something unreadable in the place of an option.
 	badOption string
+	// unkept is the path of an option that only the gateway could keep. It is
+	// looked for if some provider is called directly.
+	unkept string
 	// duplicate is the path of a key other than model that stands twice, where
 	// parsers differ on which one wins.
 	duplicate string
@@ -89,6 +93,8 @@ const (
 type policy struct {
 	// direct says whether a provider's owner keys go straight to it.
 	direct func(provider.Slug) bool
+	// native says whether a provider takes the request as it stands.
+	native func(*request, provider.Slug) bool
 	// carries says whether the request can take the owner keys of these
 	// providers through the gateway: the dialect knows.
 	carries func(*request, []provider.Slug) bool
@@ -154,13 +160,10 @@ func decideOwner(o *owner, r *request, p *policy) Plan {
 		return refuse(codeOptionNotAllowed, "providerOptions.gateway.order")
 	}
 	slugs := pinnedTo(r)
-	if p.direct(slugs[0]) {
-		return Plan{Route: RouteDirect, Slugs: slugs}
-	}
-	if slices.ContainsFunc(slugs[1:], p.direct) {
-		// Keys that are to go straight to their provider never go to the gateway
-		// instead, not even as a fallback.
-		return refuse(codeUnsupported, "models")
+	if slices.ContainsFunc(slugs, p.direct) {
+		// Also where only one of them goes straight to its provider: such a key
+		// never goes to the gateway instead, not even as a fallback.
+		return decideDirect(r, slugs, p)
 	}
 	if !p.carries(r, slugs) {
 		return refuse(codeUnsupported, "")
@@ -179,6 +182,28 @@ func pinnedTo(r *request) []provider.Slug {
 		slugs = append(slugs, r.provider)
 	}
 	return appendNew(slugs, r.only)
+}
+
+// decideDirect plans a request for a provider whose owner keys go straight to
+// it: one call to one provider, or a refusal. It never goes through the gateway
+// instead. What only a gateway does (to try another model or provider, to keep
+// an option of its own) is refused by name, since an error is better than a
+// wish that is dropped in silence.
+func decideDirect(r *request, slugs []provider.Slug, p *policy) Plan {
+	called := func(s provider.Slug) bool { return s == slugs[0] }
+	switch {
+	case len(r.fallbacks) > 0:
+		return refuse(codeOptionNotAllowed, "models")
+	case len(slugs) > 1:
+		return refuse(codeOptionNotAllowed, "providerOptions.gateway.only")
+	case !p.native(r, slugs[0]):
+		return refuse(codeUnsupported, "")
+	case !all(r.order, called):
+		return refuse(codeOptionNotAllowed, "providerOptions.gateway.order")
+	case r.unkept != "":
+		return refuse(codeOptionNotAllowed, r.unkept)
+	}
+	return Plan{Route: RouteDirect, Slugs: slugs}
 }
 
 // all reports whether f holds for every slug.

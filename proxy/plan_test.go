@@ -44,6 +44,8 @@ func TestPlan(t *testing.T) {
 	}
 	direct := gateway
 	direct.direct = func(s provider.Slug) bool { return s == "openai" }
+	direct.native = func(r *request, s provider.Slug) bool { return s == "openai" && r.surface == detect.Chat }
+	unkept := func(path string) func(*request) { return func(r *request) { r.unkept = path } }
 
 	sys := Plan{Route: RouteSystem}
 	own := func(s ...provider.Slug) Plan { return Plan{Route: RouteOwner, Slugs: s} }
@@ -72,6 +74,20 @@ func TestPlan(t *testing.T) {
 		{"owner key, direct", openai, chat("openai"), direct, Plan{Route: RouteDirect, Slugs: slugs{"openai"}}},
 		{"direct is per provider", both, chat("anthropic"), direct, own("anthropic")},
 
+		{"direct, not native to the provider", openai, chat("openai", on(detect.Language)), direct, refuse(codeUnsupported, "")},
+		{"direct, native nowhere", openai, chat("openai", on(detect.AIBatch)), direct, refuse(codeUnsupported, "")},
+		{"direct with fallbacks", openai, chat("openai", fallbacks("openai")), direct, refuse(codeOptionNotAllowed, "models")},
+		{"direct with an unowned fallback", openai, chat("openai", fallbacks("anthropic")), direct, refuse(codeFallbackNotOwned, "models")},
+		{"a fallback with a direct key", both, chat("anthropic", fallbacks("openai")), direct, refuse(codeOptionNotAllowed, "models")},
+		{"direct, only names it", openai, chat("openai", only("openai")), direct, Plan{Route: RouteDirect, Slugs: slugs{"openai"}}},
+		{"direct, only names another as well", both, chat("openai", only("openai", "anthropic")), direct, refuse(codeOptionNotAllowed, "providerOptions.gateway.only")},
+		{"only names another and a direct one", both, chat("openai", only("anthropic", "openai")), direct, refuse(codeOptionNotAllowed, "providerOptions.gateway.only")},
+		{"direct, order names it", openai, chat("openai", order("openai")), direct, Plan{Route: RouteDirect, Slugs: slugs{"openai"}}},
+		{"direct, order names another as well", both, chat("openai", order("anthropic", "openai")), direct, refuse(codeOptionNotAllowed, "providerOptions.gateway.order")},
+		{"direct, an option that nobody would keep", openai, chat("openai", unkept("providerOptions.gateway.caching")), direct, refuse(codeOptionNotAllowed, "providerOptions.gateway.caching")},
+		{"an option that the gateway keeps", both, chat("anthropic", unkept("providerOptions.gateway.caching")), direct, own("anthropic")},
+		{"nobody's key is direct", none, chat("openai"), direct, sys},
+
 		{"multipart cannot carry it", openai, chat("openai", on(detect.Transcriptions)), gateway, refuse(codeUnsupported, "")},
 		{"batch cannot carry it", openai, chat("openai", on(detect.AIBatch)), gateway, refuse(codeUnsupported, "")},
 		{"a socket cannot carry it", openai, chat("openai", on(detect.AISocket)), gateway, refuse(codeUnsupported, "")},
@@ -95,7 +111,7 @@ func TestPlan(t *testing.T) {
 
 		{"a provider twice among fallbacks", both, chat("openai", fallbacks("openai", "anthropic", "anthropic", "openai")), gateway, own("openai", "anthropic")},
 		{"more fallbacks than there is room for", many, chat("s9", fallbacks(many.keys...)), gateway, own(append(slugs{"s9"}, many.keys[:9]...)...)},
-		{"a fallback whose keys go straight to the provider", both, chat("anthropic", fallbacks("openai")), direct, refuse(codeUnsupported, "models")},
+		{"a fallback whose keys go straight to the provider", both, chat("anthropic", fallbacks("openai")), direct, refuse(codeOptionNotAllowed, "models")},
 		{"a virtual fallback", openai, chat("openai", fallbacks("openai", ""), virtual), gateway, refuse(codeFallbackNotOwned, "models")},
 		{"a virtual fallback behind a foreign model", openai, chat("groq", fallbacks(""), virtual), gateway, refuse(codeModelUndetermined, "models")},
 		{"a virtual fallback without owner keys", none, chat("groq", fallbacks(""), virtual), gateway, sys},

@@ -129,7 +129,7 @@ func TestValidateNamesEveryProblem(t *testing.T) {
 		},
 		BYOK:   BYOKConfig{Route: "straight", Guard: "maybe", GuardUnknown: "guess", Routes: []RouteRule{{"nobody", "direct"}, {provider.OpenAI, "straight"}}},
 		BYOI:   BYOIConfig{Allow: []string{"["}},
-		Direct: DirectConfig{Models: []ModelName{{"a", "b"}, {"a", ""}}},
+		Direct: DirectConfig{Models: []ModelName{{"a", "b"}, {"a", ""}, {"c", "d\r\ne"}}},
 	}
 	_, err := New(c, nil, zerolog.Nop())
 	if err == nil {
@@ -138,7 +138,7 @@ func TestValidateNamesEveryProblem(t *testing.T) {
 	for _, path := range []string{
 		"identity.token.secret", "gateway.key", "gateway.url", "gateway.auth_header", "gateway.headers[0].name", "gateway.headers[1].name",
 		"gateway.headers[1].value", "gateway.expose[0]", "gateway.expose[1]", "byok.route", "byok.guard", "byok.guard_unknown",
-		"byok.routes[0].provider", "byok.routes[1].route", "byoi.allow[0]", "direct.models[1]", "direct.models[1].model", "limits",
+		"byok.routes[0].provider", "byok.routes[1].route", "byoi.allow[0]", "direct.models[1]", "direct.models[1].model", "direct.models[2].id", "limits",
 		"timeouts.dial", "timeouts.idle", "timeouts.client_idle",
 	} {
 		if !strings.Contains(err.Error(), path+": ") {

@@ -16,7 +16,7 @@ import (
 func writeRefusal(ctx *fasthttp.RequestCtx, r *refusal, shape detect.Shape) {
 	v := verdicts[r.code]
 	ctx.Response.Reset()
-	ctx.SetStatusCode(v.status)
+	ctx.SetStatusCode(r.statusCode())
 	h := &ctx.Response.Header
 	h.SetContentType("application/json")
 	h.Set("x-sidekey-error", string(r.code))
@@ -68,7 +68,7 @@ func (h *Handler) expect(ctx *fasthttp.RequestCtx) int {
 		return fasthttp.StatusContinue
 	}
 	x.refuse(r)
-	return verdicts[r.code].status
+	return r.statusCode()
 }
 
 // panicked ends one request after a bug of ours. The panic's value is not
@@ -93,12 +93,15 @@ type account struct {
 	cause   error // of the refusal; never holds a byte of the request
 	aborted phase // when the client left, "" if it stayed
 	up      int64 // bytes from the client through a tunnel
+	// redacted: the reply repeated a key.
+	redacted bool
 }
 
 // finish accounts for the request. For a streamed reply it runs after the
 // handler has returned, when the last byte is written or the stream broke.
 func (x *exchange) finish(n int64, err error) {
 	a := &x.account
+	x.settle(err)
 	a.leftDuring(err)
 	e := x.h.log.Info()
 	if a.status >= 500 || err != nil && cutOff(err) {
@@ -112,8 +115,14 @@ func (x *exchange) finish(n int64, err error) {
 		if p := x.paidTo(); p != "" {
 			e.Str("provider", string(p))
 		}
+		if x.guard.paid != "" {
+			e.Str("paid", string(x.guard.paid))
+		}
 		if a.refusal != "" {
 			e.Str("error", string(a.refusal))
+		}
+		if a.redacted {
+			e.Bool("redacted", true)
 		}
 		if x.tunnel != nil {
 			e.Int64("bytes_up", a.up)

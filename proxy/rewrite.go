@@ -20,16 +20,14 @@ func (x *exchange) rewrite() *refusal {
 	var err error
 	x.scratch = x.appendTarget(x.scratch[:0], h.RequestURI())
 	o.head, err = wire.AppendHead(o.head[:0], h.Method(), x.scratch, x.to.host, h, x.cut)
-	if err == nil && x.plan.Route == RouteOwner {
-		err = x.snap.dialect.owner(o)
-	} else if err == nil {
-		err = x.snap.dialect.system(o)
-	}
-	if err == nil && x.header.socket && !x.snap.forward {
-		err = o.setProtocols(&x.header, x.snap.dialect.socketKey())
-	}
-	if err == nil {
-		err = x.appendTemplates()
+	switch {
+	case err != nil:
+	case x.plan.Route == RouteBYOI:
+		err = x.authorizeBYOI()
+	case x.plan.Route == RouteDirect:
+		err = x.injectDirect()
+	default:
+		err = x.authorizeGateway()
 	}
 	if err == nil {
 		err = x.frame()
@@ -40,6 +38,26 @@ func (x *exchange) rewrite() *refusal {
 		return refused(codeMalformed)
 	}
 	return nil
+}
+
+// authorizeGateway adds what a call through the gateway needs: credentials, and
+// the operator's own headers.
+func (x *exchange) authorizeGateway() (err error) {
+	o := &x.out
+	if x.plan.Route == RouteOwner {
+		if err = x.snap.dialect.owner(o); err == nil && x.guard.on {
+			err = o.setPlain("Accept-Encoding", "identity")
+		}
+	} else {
+		err = x.snap.dialect.system(o)
+	}
+	if err == nil && x.header.socket && !x.snap.forward {
+		err = o.setProtocols(&x.header, x.snap.dialect.socketKey())
+	}
+	if err == nil {
+		err = x.appendTemplates()
+	}
+	return err
 }
 
 // frame says how long the body is.
@@ -53,16 +71,24 @@ func (x *exchange) frame() error {
 	return nil
 }
 
-// appendTarget appends path and query for the upstream: its path prefix, the client's path as it stands, and the query without the key
-// parameter, which is where Google's clients may put a credential.
+// appendTarget appends path and query for the upstream: its path prefix, the
+// client's path as it stands, and the query without the key parameter, which is
+// where Google's clients may put a credential.
 func (x *exchange) appendTarget(dst, target []byte) []byte {
-	dst = append(dst, x.to.prefix...)
 	path, query := splitTarget(target)
-	dst = append(dst, path...)
+	direct := x.plan.Route == RouteDirect
+	switch {
+	case x.plan.Route == RouteBYOI:
+		dst = appendJoined(dst, x.to.prefix, path)
+	case direct:
+		dst = x.direct.appendPath(append(dst, x.to.prefix...), path)
+	default:
+		dst = append(append(dst, x.to.prefix...), path...)
+	}
 	if len(path) == len(target) {
 		return dst
 	}
-	if x.surface != detect.GeminiNative && x.surface != detect.Other {
+	if x.surface != detect.GeminiNative && x.surface != detect.Other && !direct && x.plan.Route != RouteBYOI {
 		return append(append(dst, '?'), query...)
 	}
 	sep := byte('?')
@@ -70,7 +96,7 @@ func (x *exchange) appendTarget(dst, target []byte) []byte {
 		var pair []byte
 		pair, rest, more = bytes.Cut(rest, []byte{'&'})
 		name, _, _ := bytes.Cut(pair, []byte{'='})
-		if isKeyParameter(name) {
+		if isKeyParameter(name) || direct && isAccessParameter(name) {
 			continue
 		}
 		dst = append(append(dst, sep), pair...)
@@ -87,7 +113,17 @@ func isKeyParameter(name []byte) bool {
 
 // drop decides which of the client's header lines stay behind.
 func (x *exchange) drop(name []byte) bool {
-	switch x.snap.classify(name) {
+	if x.plan.Route == RouteBYOI {
+		return x.dropBYOI(name)
+	}
+	if x.guard.on && equalFold(name, "accept-encoding") {
+		return true // the guard reads the reply
+	}
+	class := x.snap.classify(name)
+	if x.plan.Route == RouteDirect {
+		return class != plainHeader || forGateways(name)
+	}
+	switch class {
 	case plainHeader:
 		return false
 	case credentialHeader:

@@ -19,6 +19,7 @@ func (h *Handler) handle(ctx *fasthttp.RequestCtx) {
 	x := acquireExchange(h, ctx)
 	defer func() {
 		if p := recover(); p != nil {
+			h.guard.breakers.free(x.caller.chatbot, x.guard.probe)
 			h.panicked(ctx, p)
 		}
 	}()
@@ -38,11 +39,13 @@ func (x *exchange) run() *refusal {
 		(*exchange).readBody,
 		(*exchange).detect,
 		(*exchange).decide,
+		(*exchange).guardKeys,
 		(*exchange).unlock,
 		(*exchange).address,
 		(*exchange).rewrite,
 		(*exchange).send,
 		(*exchange).verify,
+		(*exchange).redact,
 	} {
 		if r := step(x); r != nil {
 			return r
@@ -76,9 +79,6 @@ func (x *exchange) accept() *refusal {
 		}
 	}
 	x.exposed = x.snap.exposes(x.surface, path)
-	if e := x.header.Peek("Content-Encoding"); len(e) > 0 && !equalFold(e, "identity") && x.surface.ModelPlace() != detect.NoModel {
-		return refused(codeEncoding)
-	}
 	return nil
 }
 
@@ -106,17 +106,28 @@ func (x *exchange) lookUp() *refusal {
 		x.account.cause = errStranger("the token's acct is not the chatbot's account")
 		return refused(codeForbidden)
 	}
+	return x.readable()
+}
+
+// readable refuses a compressed body in which a model is to be found. The
+// owner's own endpoint gets whatever the client sends.
+func (x *exchange) readable() *refusal {
+	if e := x.header.Peek("Content-Encoding"); len(e) > 0 && !equalFold(e, "identity") && x.surface.ModelPlace() != detect.NoModel && !x.byoi() {
+		return refused(codeEncoding)
+	}
 	return nil
 }
 
 // owner is what the plan needs of the keyring.
 func (x *exchange) owner() owner {
-	_, byoi := x.keys.BYOI()
-	return owner{byoi: byoi, byok: x.keys.BYOK(), keys: x.keys.Slugs()}
+	return owner{byoi: x.byoi(), byok: x.keys.BYOK(), keys: x.keys.Slugs()}
 }
 
 // detect reads what is asked for.
 func (x *exchange) detect() *refusal {
+	if x.byoi() {
+		return x.detectBYOI()
+	}
 	if !x.whole {
 		return x.detectLarge()
 	}
@@ -134,8 +145,12 @@ func (x *exchange) examine(body []byte, wrong error) {
 	}
 	x.target = t
 	x.target.Surface = x.surface
+	x.path = path
 	owned := x.owned()
 	x.read(x.snap.detector, body, err, owned)
+	if owned && x.snap.directory.used {
+		x.readUnkept(body)
+	}
 	if x.surface == detect.Other && owned && len(body) > 0 {
 		x.probeOther(body, wrong)
 	}
@@ -217,6 +232,7 @@ func (x *exchange) appendKeys(dst []credstore.Secret, slug provider.Slug) ([]cre
 // send writes the request, at most once, and waits for the head of the reply.
 func (x *exchange) send() *refusal {
 	err := x.deliver()
+	x.hideKeys()
 	x.wipe()
 	if err == nil {
 		return nil
@@ -228,7 +244,7 @@ func (x *exchange) send() *refusal {
 	}
 	switch e.Kind {
 	case wire.Unreachable:
-		return refused(codeUnreachable)
+		return unreachable(e)
 	case wire.TimedOut:
 		return refused(codeUpstreamTimeout)
 	case wire.Overloaded:
@@ -252,7 +268,11 @@ func (x *exchange) relay() {
 	x.account.upstream = x.rep.FirstByte.Sub(x.rep.Sent)
 	x.rep.Done = x.done
 	noBody := x.rep.Body == nil
-	wire.Relay(x.ctx, &x.rep, nil)
+	var tap func([]byte)
+	if x.guard.on && !x.guard.ended {
+		tap = x.tap
+	}
+	wire.Relay(x.ctx, &x.rep, tap)
 	x.unstamp()
 	x.stamp()
 	x.account.added = time.Since(x.account.start) - x.account.upstream
@@ -302,7 +322,7 @@ func (x *exchange) refuse(r *refusal) {
 	}
 	x.plan.Route = RouteNone
 	x.account.refusal = r.code
-	x.account.status = verdicts[r.code].status
+	x.account.status = r.statusCode()
 	writeRefusal(x.ctx, r, x.surface.Shape())
 	if conn := wire.ClientConn(x.ctx); conn != nil && !x.whole && x.ctx.Request.IsBodyStream() {
 		// The client may be sending still. It shall read why it need not.

@@ -15,16 +15,6 @@ import (
 	"github.com/sidekey/sidekey/sandbox"
 )
 
-// allCarrying are all surfaces on which an owner's key travels in the body.
-var allCarrying = append(slices.Clone(carrying),
-	surfaceCall{"ai image", "/v4/ai/image-model", `{"prompt":"a cat","n":1}`, []string{"ai-model-id: openai/gpt-image-1", "ai-image-model-specification-version: 4"}, "openai"},
-	surfaceCall{"ai video", "/v4/ai/video-model", `{"prompt":"a cat","n":1}`, []string{"ai-model-id: openai/sora-2", "ai-video-model-specification-version: 4", "Accept: text/event-stream"}, "openai"},
-	surfaceCall{"ai speech", "/v4/ai/speech-model", `{"text":"hi"}`, []string{"ai-model-id: openai/tts-1", "ai-speech-model-specification-version: 4"}, "openai"},
-	surfaceCall{"ai transcription", "/v4/ai/transcription-model", `{"audio":"AAAA","mediaType":"audio/wav"}`, []string{"ai-model-id: openai/whisper-1", "ai-transcription-model-specification-version: 4"}, "openai"},
-	surfaceCall{"ai decision", "/v4/ai/decision-model", `{"stateParts":[],"questions":[]}`, []string{"ai-model-id: openai/gpt-5.4-mini", "ai-decision-model-specification-version: 4"}, "openai"},
-	surfaceCall{"ai language, streamed", "/v4/ai/language-model", `{"prompt":[{"role":"user","content":[{"type":"text","text":"hi"}]}]}`,
-		[]string{"ai-language-model-id: openai/gpt-5.4-mini", "ai-language-model-specification-version: 4", "ai-language-model-streaming: true"}, "openai"})
-
 // slotCanary is the key of a provider and slot. None is a part of another.
 func slotCanary(slug string, slot int) string {
 	return fmt.Sprintf("CANARY-%s-slot-%d-key", slug, slot)
@@ -146,14 +136,14 @@ func pinnedToSlots(t *testing.T, body []byte, slots ...string) {
 // The first key is rejected, the second is over its limit, the third pays.
 func TestKeysOfAProviderAreTriedInOrderOnEverySurface(t *testing.T) {
 	failing := map[string]int{}
-	for _, slug := range []string{"openai", "anthropic", "cohere"} {
+	for _, slug := range []string{"openai", "anthropic", "cohere", "google"} {
 		failing[slotCanary(slug, 1)], failing[slotCanary(slug, 2)] = 401, 429
 	}
 	w := slotWorld(t, failing, nil)
-	for _, slug := range []string{"openai", "anthropic", "cohere"} {
+	for _, slug := range []string{"openai", "anthropic", "cohere", "google"} {
 		w.keepSlots("shop", slug, 3, 1, 2) // in any order
 	}
-	for _, c := range allCarrying {
+	for _, c := range allCarrying() {
 		t.Run(c.name, func(t *testing.T) {
 			w.arrived()
 			w.paid()

@@ -45,6 +45,7 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 	}
 	// Only now: requests in flight may still have had to ask for their keys.
 	h.stop()
+	h.tokens.wait()
 	err = h.breakOff(err != nil)
 	snap := h.snap.Load()
 	snap.elsewhere.each(func(t *wire.Transport) { t.Close() })

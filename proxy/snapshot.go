@@ -22,6 +22,7 @@ type snapshot struct {
 	dialect   dialect
 	gateway   upstream
 	elsewhere *upstreams // providers called directly, and owners' own endpoints
+	directory directory  // of direct calls
 	templates []template
 	expose    []string
 	// forward: callers bring their own gateway credential (gateway.key empty).
@@ -30,6 +31,7 @@ type snapshot struct {
 	// identity header, gateway.auth_header and those of gateway.headers.
 	ownHeaders []string
 	limits     Limits
+	guard      guardPolicy
 }
 
 // A template is a HeaderTemplate, cut at its {provider}.
@@ -54,7 +56,7 @@ func compile(c *Config, old *snapshot, oldConfig *Config) (*snapshot, error) {
 	s := &snapshot{
 		gateway: upstream{host: u.Host, prefix: strings.TrimSuffix(u.EscapedPath(), "/")},
 		expose:  slices.Clone(c.Gateway.Expose), forward: c.Gateway.Key.IsZero(),
-		limits: c.Limits,
+		limits: c.Limits, guard: newGuardPolicy(c),
 	}
 	if s.limits.ScanWindow == 0 {
 		s.limits.ScanWindow = defaultScanWindow
@@ -78,7 +80,10 @@ func compile(c *Config, old *snapshot, oldConfig *Config) (*snapshot, error) {
 	}
 	byok := c.BYOK // the caller's may change
 	byok.Routes = slices.Clone(byok.Routes)
-	s.policy = policy{direct: byok.direct, carries: s.dialect.carries}
+	s.policy = policy{direct: byok.direct, native: native, carries: s.dialect.carries}
+	if s.directory, err = newDirectory(c); err != nil {
+		return nil, err
+	}
 	for _, h := range c.Gateway.Headers {
 		before, after, found := strings.Cut(h.Value, providerField)
 		s.templates = append(s.templates, template{h.Name, before, after, found})
@@ -87,7 +92,7 @@ func compile(c *Config, old *snapshot, oldConfig *Config) (*snapshot, error) {
 	if old != nil && sameUpstreams(c, oldConfig) {
 		s.elsewhere = old.elsewhere
 	} else {
-		s.elsewhere = newUpstreams(c, nil)
+		s.elsewhere = newUpstreams(c, c.BYOI.compile())
 	}
 	if old != nil && sameUpstream(c, oldConfig) {
 		s.gateway.transport = old.gateway.transport

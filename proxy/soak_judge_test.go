@@ -38,6 +38,9 @@ func (c *soakClient) judge(call *soakCall, resp *http.Response, content []byte, 
 		ok = resp.StatusCode == 502
 	case sandbox.FaultHang:
 		ok = resp.StatusCode == 502 || resp.StatusCode == 504
+	case sandbox.FaultCut, sandbox.FaultStall:
+		// An owner's reply that is held until it is judged breaks off unseen.
+		ok = resp.StatusCode == 200 && whole(content, kind) || resp.StatusCode == 502 && code == string(codeBrokeOff) && call.key != nil
 	case sandbox.FaultRefuse:
 		ok = resp.StatusCode == fault.Status && code == "" && json.Valid(content)
 	case sandbox.FaultReply:

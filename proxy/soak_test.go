@@ -197,8 +197,14 @@ func (s *soak) settle() {
 	waitFor(s.t, func() bool { return s.busyConnections() == 0 })
 }
 
-// end stops everything, and shows what went wrong.
+// end stops everything, and shows what went wrong. Every key is good, so the
+// guard must have seen owners pay, and nobody else.
 func (s *soak) end() {
+	c, open := s.handler.GuardCounts(), s.handler.Guard().Open
+	if c.PaidByOwner == 0 || c.LeaksReplaced+c.LeaksPassed+c.Attempted+c.RefusedOpen != 0 || len(open) != 0 {
+		s.problem("the guard has seen %+v, %d keys are held back", c, len(open))
+	}
+	s.t.Logf("guard: %+v", c)
 	for _, f := range s.closers {
 		f()
 	}

@@ -40,6 +40,10 @@ func sameSlugs(slugs []provider.Slug, creds []ownerCredential) bool {
 // frameLarge makes the request of a large body: its beginning in pieces, the
 // rest as a stream.
 func (x *exchange) frameLarge() error {
+	if x.plan.Route == RouteDirect {
+		x.frameDirect()
+		return nil
+	}
 	l := x.large
 	l.pin = x.out.pin
 	if l.pin {

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/sidekey/sidekey/proxy/wire"
 )
@@ -41,8 +41,9 @@ func (o origin) address() string {
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
 // maxOrigins is how many places besides the gateway keep connections. Owners'
-// endpoints can be any number; beyond this the one that was opened the longest
-// time ago gives its connections up, and is opened again when it is needed.
+// endpoints can be any number; beyond this one that was not used of late gives
+// its connections up, and is opened again when it is needed. Connections that
+// are idle are closed after a minute in any case (wire.Config.MaxIdle).
 const maxOrigins = 1000
 
 // upstreams are the places besides the gateway: providers that owners' keys go
@@ -50,20 +51,25 @@ const maxOrigins = 1000
 // first needed and shared by all who go to the same origin. It belongs to one
 // snapshot or, as long as none of its settings changes, to several.
 type upstreams struct {
-	base wire.Config // limits and timeouts
-	dial dialFunc    // of origins that an owner chose
+	base  wire.Config // limits and timeouts
+	allow *allowList
+	dial  dialFunc // of origins that an owner chose
 
-	mu   sync.RWMutex // guards open
-	open map[origin]place
+	mu        sync.RWMutex // guards what follows
+	open      map[origin]*place
+	endpoints map[string]*endpoint // by the address that is stored
 }
 
 type place struct {
 	transport *wire.Transport
-	opened    time.Time
+	used      atomic.Bool // since evict looked at it
 }
 
-func newUpstreams(c *Config, dial dialFunc) *upstreams {
-	return &upstreams{base: wireConfig(c), dial: dial, open: map[origin]place{}}
+func newUpstreams(c *Config, allow *allowList) *upstreams {
+	return &upstreams{
+		base: wireConfig(c), allow: allow, dial: allow.dial,
+		open: map[origin]*place{}, endpoints: map[string]*endpoint{},
+	}
 }
 
 // transport returns the transport to an origin. Hot path of direct and BYOI
@@ -73,6 +79,9 @@ func (u *upstreams) transport(o origin) (*wire.Transport, error) {
 	p, known := u.open[o]
 	u.mu.RUnlock()
 	if known {
+		if !p.used.Load() { // a write for each call would make processors fight for the line
+			p.used.Store(true)
+		}
 		return p.transport, nil
 	}
 	u.mu.Lock()
@@ -87,8 +96,29 @@ func (u *upstreams) transport(o origin) (*wire.Transport, error) {
 	if len(u.open) >= maxOrigins {
 		u.evict()
 	}
-	u.open[o] = place{t, time.Now()}
+	p = &place{transport: t}
+	p.used.Store(true)
+	u.open[o] = p
 	return t, nil
+}
+
+// endpoint returns what an owner's stored address says. Hot path of BYOI calls:
+// an address is read once.
+func (u *upstreams) endpoint(address string) *endpoint {
+	u.mu.RLock()
+	e := u.endpoints[address]
+	u.mu.RUnlock()
+	if e != nil {
+		return e
+	}
+	e = newEndpoint(address, u.allow)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.endpoints) >= maxOrigins {
+		clear(u.endpoints) // to read them again costs less than to know which
+	}
+	u.endpoints[address] = e
+	return e
 }
 
 func (u *upstreams) config(o origin) wire.Config {
@@ -104,17 +134,18 @@ func (u *upstreams) config(o origin) wire.Config {
 	return c
 }
 
-// evict gives up the place that was opened first. The caller holds mu.
+// evict gives up a place that was not used since evict last came by, or any one
+// if there is none. Go's map order is the clock's hand. The caller holds mu.
 func (u *upstreams) evict() {
-	var oldest origin
-	first := true
+	var victim origin
 	for o, p := range u.open {
-		if first || p.opened.Before(u.open[oldest].opened) {
-			oldest, first = o, false
+		victim = o
+		if !p.used.Swap(false) {
+			break
 		}
 	}
-	u.open[oldest].transport.Retire()
-	delete(u.open, oldest)
+	u.open[victim].transport.Retire()
+	delete(u.open, victim)
 }
 
 // each calls f with every transport.

@@ -159,6 +159,8 @@ type answer struct {
 	header http.Header
 	body   string
 	err    error // of the body
+	length int64 // announced, -1 if not
+	reason string
 }
 
 // do sends a request. Headers come as "Name: value".
@@ -181,7 +183,7 @@ func (w *world) do(method, path, body string, headers ...string) answer {
 	must(w.t, err)
 	defer resp.Body.Close()
 	content, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, string(content), err}
+	return answer{resp.StatusCode, resp.Header, string(content), err, resp.ContentLength, resp.Status}
 }
 
 // raw sends bytes and reads all that comes until the sidecar closes.

@@ -23,13 +23,14 @@ type call struct {
 	started time.Time
 	fault   Fault
 
-	route  route
-	path   string // that matched; the request's, or its tail (header gateways)
-	body   []byte
-	doc    object // the body, or the form's fields
-	stream bool
-	model  string
-	out    *outcome // nil where nobody pays
+	route      route
+	gatewayKey string
+	path       string // that matched; the request's, or its tail (header gateways)
+	body       []byte
+	doc        object // the body, or the form's fields
+	stream     bool
+	model      string
+	out        *outcome // nil where nobody pays
 }
 
 func (c *call) ctx() context.Context { return c.r.Context() }
@@ -169,10 +170,11 @@ func (c *call) pay(model string, doc object) (*outcome, *apiError) {
 		c.out = out
 		out.err.id = c.id
 		if !c.g.config.NoMetadata {
-			out.err.meta = out.metadata()
+			out.err.meta = c.metadata(out)
 		}
 		return nil, out.err
 	}
+	c.charge(out)
 	return out, nil
 }
 
@@ -243,11 +245,23 @@ func (c *call) meta() object {
 	if c.out == nil || c.g.config.NoMetadata {
 		return nil
 	}
-	return object{"gateway": c.out.metadata()}
+	return object{"gateway": c.metadata(c.out)}
+}
+
+// metadata is an outcome's, in the form that the config asks for.
+func (c *call) metadata(out *outcome) object {
+	m := out.metadata()
+	if routing, ok := m["routing"].(object); ok && c.g.config.OldAttempts {
+		delete(routing, "modelAttempts")
+	}
+	return m
 }
 
 // with adds the metadata to a reply object under a name.
 func (c *call) with(name string, o object) object {
+	if c.g.config.OtherSpelling {
+		name = map[string]string{"provider_metadata": "providerMetadata", "providerMetadata": "provider_metadata"}[name]
+	}
 	if m := c.meta(); m != nil {
 		o[name] = m
 	}

@@ -57,6 +57,20 @@ type Config struct {
 	// NoMetadata leaves the routing metadata out of every reply.
 	NoMetadata bool
 
+	// OldAttempts reports attempts in the older list alone, as gateways did
+	// before modelAttempts.
+	OldAttempts bool
+
+	// OtherSpelling writes providerMetadata where a surface has
+	// provider_metadata, and the other way round.
+	OtherSpelling bool
+
+	// KeyBudgets says for a gateway key how many calls the platform pays for.
+	// It is checked before a call, as the real one is; once that many were paid,
+	// every call on the key gets 402 quota_for_entity_exceeded, also those that an
+	// owner would pay for. ResetLedger does not reset it.
+	KeyBudgets map[string]int
+
 	Latency       time.Duration // before the first byte of an answer
 	TokenInterval time.Duration // before each streamed token
 	Tokens        int           // words in an answer; 0: as many as it takes
@@ -153,6 +167,7 @@ func DemoConfig() Config {
 // clone keeps later changes to the caller's maps out of a running gateway.
 func (c Config) clone() Config {
 	c.SystemFailures = maps.Clone(c.SystemFailures)
+	c.KeyBudgets = maps.Clone(c.KeyBudgets)
 	c.VirtualModels = maps.Clone(c.VirtualModels)
 	if c.Timeout == 0 {
 		c.Timeout = 30 * time.Second

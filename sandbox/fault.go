@@ -41,6 +41,10 @@ const (
 	// FaultStreamError ends a stream after After events with the surface's
 	// own error event.
 	FaultStreamError
+	// FaultEncode compresses the reply with the content coding that Type names
+	// (gzip or deflate), whether that was asked for or not. Any other coding is
+	// only claimed.
+	FaultEncode
 )
 
 // Fault is one request's misfortune.

@@ -51,6 +51,7 @@ type Gateway struct {
 	seq     atomic.Int64
 	ledger  ledger
 	batches batchStore
+	budgets budgets
 }
 
 // NewGateway checks the config, all problems at once, and makes a gateway of it.
@@ -108,6 +109,11 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if c.fault.Kind == FaultCut || c.fault.Kind == FaultStall {
 		c.w = &faultWriter{ResponseWriter: w, ctx: r.Context(), timeout: g.config.Timeout, fault: c.fault}
 	}
+	if c.fault.Kind == FaultEncode {
+		e := newEncoder(w, c.fault.Type)
+		c.w = e
+		defer e.close()
+	}
 	if e := c.judge(); e != nil {
 		c.fail(e)
 	}
@@ -161,7 +167,8 @@ func (c *call) authenticate() *apiError {
 	if key == "" || (len(c.g.config.GatewayKeys) > 0 && !slices.Contains(c.g.config.GatewayKeys, key)) {
 		return refuse(http.StatusUnauthorized, "", "the gateway key is missing or wrong")
 	}
-	return nil
+	c.gatewayKey = key
+	return c.spent()
 }
 
 // bearer is the token of a Bearer credential, or a bare value as it is.

@@ -22,6 +22,8 @@ func (s *sidecar) adminHandler() http.Handler {
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("POST /-/reload", s.reloadNow)
 	mux.HandleFunc("POST /-/invalidate", s.invalidate)
+	mux.HandleFunc("GET /-/guard", s.showGuard)
+	mux.HandleFunc("DELETE /-/guard", s.clearGuard)
 	// CrossOriginProtection refuses what Sec-Fetch-Site or Origin shows to
 	// come from another site.
 	var h http.Handler = http.NewCrossOriginProtection().Handler(mux)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/sidekey/sidekey/sandbox"
 )
 
 // table says for each call who asked, for what, who paid and what it cost in
@@ -22,6 +24,8 @@ func (d *demo) table() {
 // payer puts the ledger's word into a reader's.
 func (r *demoRow) payer() string {
 	switch {
+	case r.paid.Credential == sandbox.System && r.errorCode != "":
+		return "the platform, once: noticed by sidekey, " + r.errorCode
 	case r.errorCode != "":
 		return "nobody: refused by sidekey, " + r.errorCode
 	case r.paid.Credential == "byok":

@@ -30,7 +30,9 @@ var demoSteps = []struct {
 	{"The owner of shop-bot stores an OpenAI key. A call to an OpenAI model is paid with it.", showOwnerKey},
 	{"The same chatbot asks for a model of Anthropic, for which no key is stored: the platform pays.", showSystem},
 	{"A streamed reply arrives word by word.", showStream},
-	{"A wrong key is an error, not a charge on somebody else's account.", showWrongKey},
+	{"A wrong key. The gateway falls back to the platform's credential; the chatbot gets an error, not the reply.", showWrongKey},
+	{"The next call with that key is refused at once: nothing is sent, nobody pays.", showGuard},
+	{"The owner stores a working key, and is heard at once.", showHealing},
 	{"The owner replaces the key. The next call is paid with the new one.", showRotation},
 	{"Another chatbot cannot use shop-bot's key, and another account cannot speak for shop-bot.", showOthers},
 	{"The store's files hold no readable key.", showSealed},
@@ -87,17 +89,49 @@ func showStream(ctx context.Context, d *demo) error {
 	return row.expect(200, "owner", sandbox.BYOK, "openai#1")
 }
 
-// showWrongKey uses a provider that the stand-in's platform cannot pay itself,
-// see demoUnpaid.
+// toMistral is a call to the provider for which the owner stores a wrong key.
+var toMistral = demoCall{chatbot: shop, account: shopAccount, model: "mistral/mistral-large-latest", prompt: "Hello?"}
+
+// showWrongKey lets the gateway do what it always does with a key that fails.
+// The platform pays for this one call: that cannot be undone, only not repeated.
 func showWrongKey(ctx context.Context, d *demo) error {
-	if err := d.store(ctx, shop, shopAccount, demoUnpaid, "sk-demo-wrong-key-000000000000"); err != nil {
+	if err := d.store(ctx, shop, shopAccount, provider.Mistral, "sk-demo-wrong-key-000000000000"); err != nil {
 		return err
 	}
-	row, err := d.call(ctx, demoCall{chatbot: shop, account: shopAccount, model: "mistral/mistral-large-latest", prompt: "Hello?"})
+	row, err := d.call(ctx, toMistral)
 	if err != nil {
 		return err
 	}
-	return row.expect(401, "owner", sandbox.None, "")
+	if row.errorCode != "owner_key_failed" {
+		return fmt.Errorf("got %q, want owner_key_failed", row.errorCode)
+	}
+	return row.expect(401, "none", sandbox.System, "")
+}
+
+func showGuard(ctx context.Context, d *demo) error {
+	row, err := d.call(ctx, toMistral)
+	if err != nil {
+		return err
+	}
+	if row.errorCode != "guard_open" {
+		return fmt.Errorf("got %q, want guard_open", row.errorCode)
+	}
+	if row.paid.Seq != 0 {
+		return errors.New("the call reached the gateway")
+	}
+	return row.expect(401, "none", "", "")
+}
+
+func showHealing(ctx context.Context, d *demo) error {
+	good := sandbox.DemoConfig().ProviderKeys[string(provider.Mistral)][0]
+	if err := d.store(ctx, shop, shopAccount, provider.Mistral, good); err != nil {
+		return err
+	}
+	row, err := d.call(ctx, toMistral)
+	if err != nil {
+		return err
+	}
+	return row.expect(200, "owner", sandbox.BYOK, "mistral#1")
 }
 
 func showRotation(ctx context.Context, d *demo) error {

@@ -20,7 +20,8 @@ func TestDemoKeepsItsPromises(t *testing.T) {
 	}
 	for _, want := range []string{
 		"All as promised.", "the owner, with key openai#1", "the owner, with key openai#2", "the platform",
-		"nobody: the provider refused the key", "nobody: refused by sidekey, forbidden", "ADDED BY SIDEKEY",
+		"the platform, once: noticed by sidekey, owner_key_failed", "nobody: refused by sidekey, guard_open", "the owner, with key mistral#1",
+		"nobody: refused by sidekey, forbidden", "ADDED BY SIDEKEY",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the output lacks %q", want)
@@ -50,6 +51,15 @@ func TestDemoNoticesABrokenPromise(t *testing.T) {
 	if err := showOwnerKey(t.Context(), d); err != nil {
 		t.Errorf("with the right keys: %v", err)
 	}
+	// A key that works is no wrong key, and nothing is refused after it.
+	w.gateway.SetKeys(map[string][]string{"mistral": {"sk-demo-wrong-key-000000000000"}}, nil)
+	if err := showWrongKey(t.Context(), d); err == nil {
+		t.Error("the owner paid, and the demo did not notice")
+	}
+	if err := showGuard(t.Context(), d); err == nil {
+		t.Error("the call was sent, and the demo did not notice")
+	}
+	w.gateway.SetKeys(sandbox.DemoConfig().ProviderKeys, nil)
 	if _, err := w.owner.Set(t.Context(), help, "openai", credstore.NewSecret([]byte(sandbox.DemoOpenAIKey)), credstore.SetOptions{Account: helpAccount}); err != nil {
 		t.Fatal(err)
 	}

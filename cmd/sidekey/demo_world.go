@@ -36,12 +36,6 @@ type demoWorld struct {
 	served chan error
 }
 
-// demoUnpaid is the provider for which the stand-in's platform has no
-// credential: an owner's key that fails there has nothing to fall back to.
-// Where it has one, the gateway does fall back, and sidekey's guard against
-// that (DESIGN section 8) comes with a later version.
-const demoUnpaid = "mistral"
-
 func newDemoWorld() (w *demoWorld, err error) {
 	w = &demoWorld{secret: make([]byte, 32), served: make(chan error, 1), log: make(demoLog, 64)}
 	rand.Read(w.secret)
@@ -53,13 +47,7 @@ func newDemoWorld() (w *demoWorld, err error) {
 	if w.dir, err = os.MkdirTemp("", "sidekey-demo-"); err != nil {
 		return w, err
 	}
-	cfg := sandbox.DemoConfig()
-	for slug := range cfg.ProviderKeys {
-		if slug != demoUnpaid {
-			cfg.SystemProviders = append(cfg.SystemProviders, slug)
-		}
-	}
-	if w.gateway, err = sandbox.NewGateway(cfg); err != nil {
+	if w.gateway, err = sandbox.NewGateway(sandbox.DemoConfig()); err != nil {
 		return w, err
 	}
 	if w.server, err = w.gateway.Start("127.0.0.1:0"); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sidekey/sidekey/credstore"
 	"github.com/sidekey/sidekey/provider"
+	"github.com/sidekey/sidekey/proxy"
 )
 
 // An ownerCall is what the commands for owners have in common: which chatbot,
@@ -181,6 +182,7 @@ for on a terminal without being shown.`,
 				if err := owner.SetBYOI(ctx, o.chatbot, url, header, secret, o.account); err != nil {
 					return err
 				}
+				a.noteAllow(url)
 				return a.done(map[string]any{"chatbot": o.chatbot, "byoi": true}, "stored the endpoint of chatbot %s", o.chatbot)
 			})
 		},
@@ -188,6 +190,19 @@ for on a terminal without being shown.`,
 	c.Flags().StringVar(&url, "url", "", "the endpoint's base URL")
 	c.Flags().StringVar(&header, "auth-header", "", "the header that carries the key (default Authorization: Bearer)")
 	return c
+}
+
+// noteAllow says so if the configuration at hand sends nothing to an endpoint.
+// It is no refusal: the sidecar may have another one, or get it later.
+func (a *app) noteAllow(url string) {
+	ld, err := a.config()
+	if err != nil {
+		return // the command has told
+	}
+	allow := proxy.BYOIConfig{Allow: ld.Config.BYOI.Allow}
+	if err := allow.Check(url); err != nil {
+		fmt.Fprintf(a.stderr, "sidekey: note: a sidecar with this configuration sends nothing there: %v\n", err)
+	}
 }
 
 func (a *app) byoiClear() *cobra.Command {

@@ -31,6 +31,12 @@ func refused(status int, code string) sdkCall {
 	return sdkCall{status: status, credential: "none", code: code}
 }
 
+// leaked is a call that the platform paid because the owner's key failed: it
+// reaches the gateway, and the SDK gets an error instead of the reply.
+func leaked(status int, slug provider.Slug) sdkCall {
+	return sdkCall{status: status, credential: "none", code: "owner_key_failed", key: slug, paid: sandbox.System}
+}
+
 var (
 	system     = sdkCall{status: http.StatusOK, credential: "system", paid: sandbox.System}
 	free       = sdkCall{status: http.StatusOK, credential: "system"}
@@ -46,6 +52,7 @@ var (
 	notTheirs  = refused(http.StatusForbidden, "forbidden")
 	hidden     = refused(http.StatusForbidden, "path_not_exposed")
 	tooLarge   = refused(http.StatusRequestEntityTooLarge, "body_too_large")
+	guardOpen  = func(status int) sdkCall { return refused(status, "guard_open") }
 	noKeys     = sdkCall{status: http.StatusServiceUnavailable, credential: "none", code: "keys_unavailable", retryAfter: "1"}
 )
 
@@ -82,6 +89,10 @@ var sdkCases = []struct {
 	{"openai/refused/account", []sdkCall{notTheirs}},
 	{"openai/refused/path", []sdkCall{hidden}},
 	{"openai/refused/token", []sdkCall{stranger}},
+	{"openai/refused/leak", []sdkCall{leaked(401, provider.XAI)}},
+	{"openai/refused/guard open", []sdkCall{guardOpen(401)}},
+	{"openai/refused/leak, rate limited", []sdkCall{leaked(429, provider.Perplexity)}},
+	{"openai/refused/guard open, rate limited", []sdkCall{guardOpen(429)}},
 	{"openai/refused/size", []sdkCall{tooLarge}},
 	{"openai/refused/no keys", []sdkCall{noKeys}},
 	{"openai/refused/no keys, again", []sdkCall{noKeys, noKeys}},
@@ -103,6 +114,8 @@ var sdkCases = []struct {
 	{"anthropic/refused/account", []sdkCall{notTheirs}},
 	{"anthropic/refused/token", []sdkCall{stranger}},
 	{"anthropic/refused/x-api-key", []sdkCall{stranger}},
+	{"anthropic/refused/leak", []sdkCall{leaked(403, provider.Groq)}},
+	{"anthropic/refused/guard open", []sdkCall{guardOpen(403)}},
 	{"anthropic/refused/size", []sdkCall{tooLarge}},
 	{"anthropic/refused/no keys", []sdkCall{noKeys}},
 
@@ -130,6 +143,8 @@ var sdkCases = []struct {
 	{"ai/refused/option of an embedding", []sdkCall{notAllowed}},
 	{"ai/refused/account", []sdkCall{notTheirs}},
 	{"ai/refused/token", []sdkCall{stranger}},
+	{"ai/refused/leak", []sdkCall{leaked(401, "novita")}},
+	{"ai/refused/guard open", []sdkCall{guardOpen(401)}},
 	{"ai/refused/path", []sdkCall{hidden}},
 	{"ai/refused/no keys", []sdkCall{noKeys}},
 	{"ai/refused/no keys, again", []sdkCall{noKeys, noKeys}},
@@ -142,6 +157,8 @@ var sdkCases = []struct {
 	{"langchain/refused/fallback", []sdkCall{notOwned}},
 	{"langchain/refused/account", []sdkCall{notTheirs}},
 	{"langchain/refused/token", []sdkCall{stranger}},
+	{"langchain/refused/leak", []sdkCall{leaked(401, "fireworks")}},
+	{"langchain/refused/guard open", []sdkCall{guardOpen(401)}},
 	{"langchain/refused/size", []sdkCall{tooLarge}},
 }
 
@@ -207,7 +224,7 @@ func checkReplies(t *testing.T, got []sdkReply, calls []sdkCall) {
 func checkArrived(t *testing.T, got []sandbox.Seen, ledger map[int]sandbox.Entry, calls []sdkCall) {
 	t.Helper()
 	for _, c := range calls {
-		if c.code != "" {
+		if c.code != "" && c.paid == "" {
 			continue
 		}
 		if len(got) == 0 {

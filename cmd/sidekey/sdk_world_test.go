@@ -31,13 +31,25 @@ const (
 	sdkTokenSecret = "CANARY-token-secret-0123456789abcdef"
 )
 
-// sdkOwnerKeys are what the owner of the chatbot shop has stored. The one for
-// deepseek is wrong.
+// sdkOwnerKeys are what the owner of the chatbot shop has stored. Those of
+// sdkFailing do not work.
 var sdkOwnerKeys = map[provider.Slug]string{
 	provider.OpenAI:    "sk-proj-CANARY-openai-7f3a91",
 	provider.Anthropic: "sk-ant-api03-CANARY-anthropic-c08d",
 	provider.Cohere:    "CANARYcohere40aa17",
 	provider.DeepSeek:  "sk-CANARY-deepseek-wrong-e2",
+
+	provider.XAI:        "xai-CANARY-wrong-71",
+	provider.Perplexity: "pplx-CANARY-limited-72",
+	provider.Groq:       "gsk_CANARY_forbidden_73",
+	"novita":            "CANARY-novita-wrong-74",
+	"fireworks":         "CANARY-fireworks-wrong-75",
+}
+
+// sdkFailing says how the owner's keys fail. The platform has a credential of
+// its own for all of them but deepseek: there the gateway falls back to it.
+var sdkFailing = map[provider.Slug]int{
+	provider.DeepSeek: 401, provider.XAI: 401, provider.Perplexity: 429, provider.Groq: 403, "novita": 401, "fireworks": 401,
 }
 
 // An sdkWorld is a sidecar between Node.js and a stand-in gateway, as the demo
@@ -52,18 +64,24 @@ type sdkWorld struct {
 	seen []sandbox.Seen
 }
 
-func newSDKWorld(t *testing.T) *sdkWorld {
+func newSDKWorld(t *testing.T) *sdkWorld { return newSDKWorldWith(t, func(*proxy.Config) {}) }
+
+// newSDKWorldWith starts one whose configuration is edited first.
+func newSDKWorldWith(t *testing.T, edit func(*proxy.Config)) *sdkWorld {
 	t.Helper()
 	w := &sdkWorld{log: &sharedBuffer{}}
 	box := sandbox.Config{
 		GatewayKeys:     []string{sdkGatewayKey},
 		ProviderKeys:    map[string][]string{},
-		SystemProviders: []string{"openai", "anthropic", "cohere", "google", "mistral"},
+		SystemProviders: []string{"openai", "anthropic", "cohere", "google", "mistral", "xai", "perplexity", "groq", "novita", "fireworks"},
+		KeyFailures:     map[string]int{},
 		VirtualModels:   map[string]sandbox.VirtualModel{"demo": {Models: []string{"openai/gpt-5.4-mini"}}},
 		Observe:         w.observe,
 	}
 	for slug, key := range sdkOwnerKeys {
-		if slug != provider.DeepSeek {
+		if status, fails := sdkFailing[slug]; fails {
+			box.KeyFailures[key] = status
+		} else {
 			box.ProviderKeys[string(slug)] = []string{key}
 		}
 	}
@@ -73,7 +91,7 @@ func newSDKWorld(t *testing.T) *sdkWorld {
 	server, err := w.gateway.Start("127.0.0.1:0")
 	mustSDK(t, err)
 	t.Cleanup(func() { server.Close() })
-	w.serve(t, server.URL(), w.source(t))
+	w.serve(t, server.URL(), w.source(t), edit)
 	w.tokens = map[string]string{
 		"shop":   sdkToken(t, "shop", "acme", sdkTokenSecret),
 		"help":   sdkToken(t, "help", "globex", sdkTokenSecret),
@@ -108,13 +126,14 @@ func (w *sdkWorld) source(t *testing.T) credstore.Source {
 }
 
 // serve starts the sidecar; it ends with the test.
-func (w *sdkWorld) serve(t *testing.T, gateway string, source credstore.Source) {
+func (w *sdkWorld) serve(t *testing.T, gateway string, source credstore.Source, edit func(*proxy.Config)) {
 	t.Helper()
 	cfg, _ := compile(&loaded{Config: DefaultConfig()}) // incomplete by itself: the rest follows
 	cfg.Identity = proxy.IdentityConfig{Mode: proxy.ModeToken, TokenSecret: credstore.NewSecret([]byte(sdkTokenSecret))}
 	cfg.Gateway.URL = gateway
 	cfg.Gateway.Key = credstore.NewSecret([]byte(sdkGatewayKey))
 	cfg.Limits.Body = 1 << 20
+	edit(&cfg)
 	handler, err := proxy.New(cfg, source, zerolog.New(w.log))
 	mustSDK(t, err)
 	ln, err := wire.Listen("127.0.0.1:0")
@@ -164,15 +183,20 @@ type sdkReply struct {
 	Credential, Code, RetryAfter string // headers
 }
 
-// run runs all scripts. They get nothing of this process's environment but the
-// path: SDKs read keys and addresses from it.
+// run runs all scripts but direct.mjs.
 func (w *sdkWorld) run(t *testing.T, node, scripts string) map[string]sdkResult {
+	return w.runScript(t, node, scripts, "run.mjs")
+}
+
+// runScript runs one program. Scripts get nothing of this process's environment but the
+// path: SDKs read keys and addresses from it.
+func (w *sdkWorld) runScript(t *testing.T, node, scripts, program string) map[string]sdkResult {
 	t.Helper()
 	arguments, err := json.Marshal(map[string]any{"url": w.url, "tokens": w.tokens})
 	mustSDK(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, node, "run.mjs") // killed when ctx ends
+	cmd := exec.CommandContext(ctx, node, program) // killed when ctx ends
 	cmd.Dir, cmd.WaitDelay = scripts, 5*time.Second
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + scripts, "SIDEKEY_SDK_WORLD=" + string(arguments)}
 	var stdout, stderr bytes.Buffer

@@ -16,8 +16,9 @@ type Body struct {
 	framing framing
 	left    int64 // fixedLength: bytes to come
 	chunks  chunkDecoder
-	n       int64 // bytes handed out
-	end     error // io.EOF: proper end; anything else: how it broke
+	n       int64  // bytes handed out
+	end     error  // io.EOF: proper end; anything else: how it broke
+	held    []byte // what comes before all that is still to come, see Replace
 	tap     func(p []byte)
 	client  *Conn // set by Relay: where the bytes go
 	reader  bodyReader
@@ -59,7 +60,7 @@ func (b *Body) WriteTo(w io.Writer) (int64, error) {
 	for {
 		piece, err := b.next(maxPiece)
 		if len(piece) > 0 {
-			if b.client != nil && b.framing == chunked && b.chunks.done() {
+			if b.client != nil && b.framing == chunked && b.chunks.done() && len(b.held) == 0 {
 				// The last chunk leaves together with the terminal one.
 				b.client.hold()
 			}
@@ -117,14 +118,14 @@ func (b *Body) buffered() int {
 	if b.c == nil {
 		return 0
 	}
-	return len(b.c.in.unread())
+	return len(b.held) + len(b.c.in.unread())
 }
 
 // ready reports whether the next step needs no waiting: a byte of the body is
 // there, or its end. The bytes that have come may also be no more than the
 // beginning of a chunk's size, which must not hold the head back.
 func (b *Body) ready() bool {
-	if b.framing != chunked {
+	if b.framing != chunked || len(b.held) > 0 {
 		return b.buffered() > 0
 	}
 	in := &b.c.in
@@ -139,11 +140,14 @@ func (b *Body) ready() bool {
 }
 
 // whole reports whether the rest of a body of known length has come.
-func (b *Body) whole() bool { return b.left <= int64(b.buffered()) }
+func (b *Body) whole() bool { return b.toCome() <= int64(b.buffered()) }
 
 // next returns the next run of body bytes, at most limit. It waits only if
 // nothing is there. An error comes without bytes.
 func (b *Body) next(limit int) (piece []byte, err error) {
+	if len(b.held) > 0 && b.c != nil {
+		return b.takeHeld(limit), nil
+	}
 	for b.end == nil {
 		if b.c == nil {
 			return nil, os.ErrClosed
@@ -243,7 +247,10 @@ func (b *Body) fill() error {
 		b.end = io.EOF
 		return nil
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case c.gone.Load():
+		return errClientLeft // the watcher has closed the socket under us
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return errIdleLimit
 	}
 	return &TruncatedError{Where: b.where(), Err: err}
@@ -284,6 +291,10 @@ func (b *Body) Close() error {
 		}
 	}
 	c.finish(err)
+	if err == nil && len(b.held) > 0 {
+		err = errAbandoned // not by us: the client did not take it
+	}
+	b.held = nil
 	if b.rep.Done != nil {
 		b.rep.Done(b.n, err)
 	}

@@ -63,7 +63,7 @@ func Relay(ctx *fasthttp.RequestCtx, rep *Reply, tap func(p []byte)) error {
 	}
 	size := -1
 	if b.framing == fixedLength {
-		size = int(b.left)
+		size = int(b.toCome())
 	}
 	ctx.Response.SetBodyStream(b, size)
 	// With body bytes at hand the head leaves with them. Else it leaves now:

@@ -156,6 +156,8 @@ type gateway struct {
 
 	halfClose bool
 	hold      bool // read a body whole before sending
+
+	before func(*Reply) // looks at a reply before it is relayed
 }
 
 func newGateway(t testing.TB, cfg Config, set ...func(*gateway)) *gateway {
@@ -241,6 +243,9 @@ func (g *gateway) serve(ctx *fasthttp.RequestCtx) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.ends = append(g.ends, err)
+	}
+	if g.before != nil {
+		g.before(&x.rep)
 	}
 	if err := Relay(ctx, &x.rep, g.tap); err != nil {
 		g.failed(ctx, err.(*Error))

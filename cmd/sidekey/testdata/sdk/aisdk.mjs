@@ -160,6 +160,8 @@ refused('option of an embedding', 400, 'option_not_allowed', (gateway) =>
   embed({ model: gateway.embeddingModel('cohere/embed-v4.0'), value: 'one', ...options({ order: ['bedrock'] }) }));
 refused('account', 403, 'forbidden', text(), tokens.thief);
 refused('token', 401, 'unauthorized', text(), tokens.forged);
+refused('leak', 401, 'owner_key_failed', text({}, 'novita/some-model'));
+refused('guard open', 401, 'guard_open', text({}, 'novita/some-model'));
 refused('no keys', 503, 'keys_unavailable', text({ maxRetries: 0 }), tokens.down);
 refused('path', 403, 'path_not_exposed', (gateway) => gateway.getCredits());
 

@@ -113,5 +113,7 @@ refused('option of a stream', Anthropic.BadRequestError, 400, 'option_not_allowe
 refused('account', Anthropic.PermissionDeniedError, 403, 'forbidden', undefined, create(), tokens.thief);
 refused('token', Anthropic.AuthenticationError, 401, 'unauthorized', undefined, create(), tokens.forged);
 refused('x-api-key', Anthropic.AuthenticationError, 401, 'unauthorized', undefined, create(), null, keyHeader(tokens.forged));
+refused('leak', Anthropic.PermissionDeniedError, 403, 'owner_key_failed', undefined, create({ model: 'groq/llama-4' }));
+refused('guard open', Anthropic.PermissionDeniedError, 403, 'guard_open', undefined, create({ model: 'groq/llama-4' }));
 refused('size', Anthropic.ContentTooLargeError, 413, 'body_too_large', undefined, create({ system: 'x'.repeat(2 << 20) }));
 refused('no keys', Anthropic.ServiceUnavailableError, 503, 'keys_unavailable', undefined, create(), tokens.down, { maxRetries: 0 });

@@ -35,6 +35,8 @@ for (const [name, status, code, options] of [
   ['fallback', 400, 'fallback_not_owned', { modelKwargs: { models: [unowned] } }],
   ['account', 403, 'forbidden', { apiKey: world.tokens.thief }],
   ['token', 401, 'unauthorized', { apiKey: world.tokens.forged }],
+  ['leak', 401, 'owner_key_failed', { model: 'fireworks/some-model' }],
+  ['guard open', 401, 'guard_open', { model: 'fireworks/some-model' }],
   ['size', 413, 'body_too_large', { modelKwargs: { user: 'x'.repeat(2 << 20) } }],
 ]) {
   test(`langchain/refused/${name}`, async (call) => {

@@ -172,6 +172,12 @@ refused('transcription', OpenAI.BadRequestError, 400, 'owner_key_unsupported', n
 refused('account', OpenAI.PermissionDeniedError, 403, 'forbidden', null, chat(), tokens.thief);
 refused('path', OpenAI.PermissionDeniedError, 403, 'path_not_exposed', null, (openai) => openai.get('/credits'));
 refused('token', OpenAI.AuthenticationError, 401, 'unauthorized', null, chat(), tokens.forged);
+// The owner's key fails, and the gateway bills the platform: an error, once, and
+// nothing is sent after it. The SDK repeats a 429 unless it is told not to.
+refused('leak', OpenAI.AuthenticationError, 401, 'owner_key_failed', null, chat({ model: 'xai/grok-4' }));
+refused('guard open', OpenAI.AuthenticationError, 401, 'guard_open', null, chat({ model: 'xai/grok-4' }));
+refused('leak, rate limited', OpenAI.RateLimitError, 429, 'owner_key_failed', null, chat({ model: 'perplexity/sonar' }));
+refused('guard open, rate limited', OpenAI.RateLimitError, 429, 'guard_open', null, chat({ model: 'perplexity/sonar' }));
 refused('size', OpenAI.APIError, 413, 'body_too_large', null, chat({ user: 'x'.repeat(2 << 20) }));
 refused('no keys', OpenAI.InternalServerError, 503, 'keys_unavailable', null, chat(), tokens.down, { maxRetries: 0 });
 // A 503 is the one refusal that is worth another try, after the Retry-After.

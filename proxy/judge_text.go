@@ -1,0 +1,225 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
+
+// Here is how a judge gets over strings and scalars: those on the way to the
+// attempts are looked at, all others are skipped.
+
+// startText is called behind a quote. A short string that has all come, with no
+// escape in it, is taken at once.
+func (j *judge) startText(p []byte, i int) int {
+	switch j.step {
+	case wantFirst, wantName:
+		j.isName = true
+	case wantValue, wantElement:
+		if !j.coming.text() {
+			j.step, j.begun = inOtherText, true
+			return j.skipText(p, i)
+		}
+		j.isName = false
+	default:
+		j.step = documentBad
+		return i
+	}
+	j.step, j.n = inText, 0
+	head := p[i:min(i+maxJudged+1, len(p))]
+	for k, c := range head {
+		if c == '"' {
+			j.endText(head[:k])
+			if i += k + 1; j.step == wantColon && i < len(p) && p[i] == ':' {
+				j.step = wantValue
+				i++
+			}
+			return i
+		}
+		if c == '\\' {
+			break
+		}
+	}
+	return i
+}
+
+// readText takes a string that is looked at, byte by byte.
+func (j *judge) readText(p []byte, i int) int {
+	for i < len(p) {
+		c := p[i]
+		i++
+		switch {
+		case j.hex > 0:
+			d, ok := hexValue(c)
+			if !ok {
+				j.step = documentBad
+				return i
+			}
+			j.char = j.char<<4 | d
+			if j.hex--; j.hex == 0 {
+				j.addChar(j.char)
+			}
+		case j.escaped:
+			j.escaped = false
+			if c == 'u' {
+				j.hex, j.char = 4, 0
+			} else {
+				j.addChar(unescape[c])
+			}
+		case c == '\\':
+			j.escaped = true
+		case c == '"':
+			j.endText(j.text[:min(j.n, maxJudged)])
+			return i
+		default:
+			j.add(c)
+		}
+	}
+	return i
+}
+
+// unescape is what may follow a backslash, but for u. Other bytes are no JSON,
+// and make no word that is looked for.
+var unescape = [256]rune{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// addChar adds an escaped character. The words that are looked for are ASCII:
+// anything else makes a string another one.
+func (j *judge) addChar(c rune) {
+	if c >= 0x80 {
+		c = 0xff
+	}
+	j.add(byte(c))
+}
+
+func (j *judge) add(c byte) {
+	if j.n < maxJudged {
+		j.text[j.n] = c
+	}
+	j.n++
+}
+
+func hexValue(c byte) (rune, bool) {
+	switch {
+	case '0' <= c && c <= '9':
+		return rune(c - '0'), true
+	case 'a' <= c|0x20 && c|0x20 <= 'f':
+		return rune(c|0x20-'a') + 10, true
+	}
+	return 0, false
+}
+
+// endText is called at the end of a name or a value that is looked at.
+func (j *judge) endText(s []byte) {
+	if j.n > maxJudged {
+		s = nil
+	}
+	if j.isName {
+		j.coming = j.spots[j.depth-1].member(s, j.lines)
+		j.step = wantColon
+		return
+	}
+	j.value(j.coming, s)
+	j.step = wantNext
+}
+
+// readScalar takes a number, true, false or null.
+func (j *judge) readScalar(p []byte, i int) int {
+	start := i
+	for i < len(p) && !endsScalar[p[i]] {
+		i++
+	}
+	if j.coming != nowhere {
+		for _, c := range p[start:i] {
+			j.add(c)
+		}
+	}
+	if i < len(p) {
+		j.step = wantNext
+		if j.coming != nowhere && j.n <= maxJudged {
+			j.value(j.coming, j.text[:j.n])
+		}
+	}
+	return i
+}
+
+var endsScalar = [256]bool{',': true, ']': true, '}': true, ' ': true, '\n': true, '\t': true, '\r': true}
+
+// skipText skips a string that is not looked at. Hot path: what models say is
+// most of every reply.
+func (j *judge) skipText(p []byte, i int) int {
+	if j.escaped {
+		j.escaped = false
+		if i++; i >= len(p) {
+			return i
+		}
+	}
+	for {
+		quote := bytes.IndexByte(p[i:], '"')
+		end := i + quote
+		if quote < 0 {
+			end = len(p)
+		}
+		for i < end {
+			slash := bytes.IndexByte(p[i:end], '\\')
+			if slash < 0 {
+				i = end
+				break
+			}
+			i += slash + 2
+		}
+		switch {
+		case i > len(p): // the piece ends behind a backslash
+			j.escaped = true
+			return len(p)
+		case i > end: // the quote is an escaped one
+			continue
+		case quote < 0:
+			return i
+		}
+		if j.step = inOther; j.open == 0 {
+			j.afterValue()
+		}
+		return end + 1
+	}
+}
+
+// skipOther skips what is in brackets, but for its strings. Hot path: vectors
+// of numbers are skipped eight bytes at a time.
+func (j *judge) skipOther(p []byte, i int) int {
+	for i < len(p) {
+		for len(p)-i >= 8 {
+			m := brackets(binary.LittleEndian.Uint64(p[i:]))
+			i += bits.TrailingZeros64(m) >> 3 // 8 if there is none
+			if m != 0 {
+				break
+			}
+		}
+		if i == len(p) {
+			return i
+		}
+		c := p[i]
+		i++
+		switch c {
+		case '"':
+			j.step = inOtherText
+			return i
+		case '{', '[':
+			j.open++
+		case '}', ']':
+			if j.open--; j.open == 0 {
+				j.afterValue()
+				return i
+			}
+		}
+	}
+	return i
+}
+
+// brackets marks the bytes that may be a quote, a bracket or a brace: with 0x20
+// and 0x06 set the four are 0x7f. Few other bytes are, and none of a number. Of
+// the marks (the top bit of the byte) the lowest is exact.
+func brackets(x uint64) uint64 {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	b, q := (x|ones*0x26)^ones*0x7f, x^ones*'"'
+	return ((b - ones) &^ b & tops) | ((q - ones) &^ q & tops)
+}
