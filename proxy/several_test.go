@@ -348,3 +348,23 @@ func TestChatbotsWithSeveralKeysNeverMix(t *testing.T) {
 		t.Errorf("ledger %v, want %v", count, want)
 	}
 }
+
+// Any of the keys that travelled may be repeated by an error: none is shown.
+func TestEchoedKeysOfAllSlotsAreRedacted(t *testing.T) {
+	// They begin alike, as a provider's keys do: taking one out leaves nothing of
+	// another.
+	keys := []string{"sk-proj-CANARY-7f3a9bb2c4d5", "sk-proj-CANARY-11e0c6a85b29", "sk-proj-CANARY-d04b1f6e7a83", "sk-ant-CANARY-9c27e5d10f46"}
+	w := slotWorld(t, nil, func(_ *Config, box *sandbox.Config) {
+		box.Fault = func(*http.Request, int) sandbox.Fault {
+			return sandbox.Fault{Kind: sandbox.FaultReply, Status: 401, Header: http.Header{"X-Debug": {keys[1]}}, Body: []byte(strings.Join(keys, " "))}
+		}
+	})
+	for slot, key := range keys[:3] {
+		w.keepSlot("shop", "openai", slot+1, key)
+	}
+	w.keepSlot("shop", "anthropic", 2, keys[3])
+	a := w.do("POST", "/v1/chat/completions", withMembers(chatBody, `"models":["anthropic/claude-sonnet-4.5"]`))
+	if left := strings.ReplaceAll(a.body+a.header.Get("X-Debug"), "[redacted]", ""); a.status != 401 || strings.TrimSpace(left) != "" {
+		t.Errorf("got %d, and %d bytes of the keys are shown", a.status, len(left))
+	}
+}
