@@ -353,7 +353,7 @@ func TestChatbotsWithSeveralKeysNeverMix(t *testing.T) {
 func TestEchoedKeysOfAllSlotsAreRedacted(t *testing.T) {
 	// They begin alike, as a provider's keys do: taking one out leaves nothing of
 	// another.
-	keys := []string{"sk-proj-CANARY-7f3a9bb2c4d5", "sk-proj-CANARY-11e0c6a85b29", "sk-proj-CANARY-d04b1f6e7a83", "sk-ant-CANARY-9c27e5d10f46"}
+	keys := []string{"sk-proj-CANARY-7f3a9bb2c4d5", "sk-proj-CANARY-11e0c6a85b29", "sk-proj-CANARY-d04b1f6e7a83", "sk-ant-CANARY9c27e5d10f46"}
 	w := slotWorld(t, nil, func(_ *Config, box *sandbox.Config) {
 		box.Fault = func(*http.Request, int) sandbox.Fault {
 			return sandbox.Fault{Kind: sandbox.FaultReply, Status: 401, Header: http.Header{"X-Debug": {keys[1]}}, Body: []byte(strings.Join(keys, " "))}
