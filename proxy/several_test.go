@@ -368,3 +368,38 @@ func TestEchoedKeysOfAllSlotsAreRedacted(t *testing.T) {
 		t.Errorf("got %d, and %d bytes of the keys are shown", a.status, len(left))
 	}
 }
+
+// With the guard: a second key that pays is no leak. If all fail, the platform
+// pays once, and a new key in any slot, or the deletion of a bad one, ends it.
+func TestGuardKnowsAllKeysOfAProvider(t *testing.T) {
+	w := slotWorld(t, map[string]int{slotCanary("openai", 1): 401, slotCanary("openai", 3): 401}, func(c *Config, box *sandbox.Config) {
+		c.BYOK.Guard, box.NoFallback = GuardStrict, false
+	})
+	call := func(what string, status int, attempts string) {
+		t.Helper()
+		a := w.do("POST", "/v1/chat/completions", chatBody)
+		var got []string
+		for _, e := range w.paid() {
+			got = append(got, tried(e))
+		}
+		if a.status != status || strings.Join(got, "; ") != attempts {
+			t.Errorf("%s: got %d, ledger %q; want %d, %q", what, a.status, got, status, attempts)
+		}
+	}
+	const spare, leak = "openai#1 byok 401, openai#2 byok 200", "openai#1 byok 401, openai#3 byok 401, openai system 200"
+	w.keepSlots("shop", "openai", 1, 2)
+	call("the second key pays", 200, spare)
+	call("again", 200, spare)
+	w.keepSlot("shop", "openai", 2, slotCanary("openai", 3))
+	call("both fail", 401, leak)
+	call("closed", 401, "")
+	w.keepSlot("shop", "openai", 2, slotCanary("openai", 2))
+	call("a good second key heals it", 200, spare)
+	w.keepSlot("shop", "openai", 2, slotCanary("openai", 3))
+	call("both fail again", 401, leak)
+	w.dropSlot("shop", "openai", 2)
+	call("a deleted key is a change as well", 401, "openai#1 byok 401, openai system 200")
+	call("closed again", 401, "")
+	w.keepSlots("shop", "openai", 2)
+	call("a spare key heals it", 200, spare)
+}
