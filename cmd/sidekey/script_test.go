@@ -30,12 +30,16 @@ func TestMain(m *testing.M) {
 	})
 }
 
+// scriptDeadline ends a script that hangs. On a busy machine with the race
+// detector a script of forty processes takes more than a minute.
+const scriptDeadline = 5 * time.Minute
+
 func TestScripts(t *testing.T) {
 	fake := fakeProviders(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
-		Deadline:            time.Now().Add(time.Minute),
+		Deadline:            time.Now().Add(scriptDeadline),
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("FAKE_PROVIDER", fake)
 			return nil
@@ -50,7 +54,7 @@ func TestStoreScripts(t *testing.T) {
 	const dir = "testdata/script/store"
 	run := func(t *testing.T, aws bool, setup func(*testscript.Env) error) {
 		testscript.Run(t, testscript.Params{
-			Dir: dir, RequireExplicitExec: true, Deadline: time.Now().Add(time.Minute),
+			Dir: dir, RequireExplicitExec: true, Deadline: time.Now().Add(scriptDeadline),
 			Condition: func(name string) (bool, error) {
 				if name != "aws" {
 					return false, fmt.Errorf("no condition %s", name)
