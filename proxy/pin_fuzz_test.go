@@ -84,7 +84,7 @@ func (p *pinWorld) judge(row *matrixRow, model, body string) (problems []string)
 		}
 		holdsPin(row, model, p.state, got, sent, bad)
 	default:
-		bad("credential %q, and the gateway had the request", as)
+		bad("credential %q, status %d, code %q, and the gateway had the request", as, a.status, a.header.Get("x-sidekey-error"))
 	}
 	return problems
 }
@@ -118,6 +118,7 @@ func FuzzPin(f *testing.F) {
 	}
 	p := newPinWorld(f)
 	f.Fuzz(func(t *testing.T, seed uint64, body string) {
+		p.t = t // f must not be used in here
 		g := pinGen{rand.New(rand.NewPCG(seed, 2)), rows[seed%uint64(len(rows))]}
 		if body == "" {
 			body = g.body()
