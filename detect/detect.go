@@ -82,6 +82,8 @@ type Request struct {
 	// says it, and neither a second model nor broken JSON behind the first one
 	// is noticed. That is enough where no owner's key is at stake.
 	Scan *Body
+	// Form is filled with what stands in a multipart body. May be nil.
+	Form *Form
 }
 
 // Detect finds the model, its provider and whether a stream is asked for. With
@@ -105,7 +107,7 @@ func (d *Detector) Detect(r *Request) (Target, error) {
 	default:
 		if boundary, form := formBoundary(r.peek("Content-Type")); form && mayBeForm(t.Surface) {
 			t.Place = InMultipart
-			t.Span, t.Stream, err = formModel(r.Body, boundary)
+			t.Span, t.Stream, err = r.formModel(boundary)
 			model = t.Span.Of(r.Body)
 			break
 		}
@@ -155,8 +157,8 @@ func (d *Detector) detectAISDK(r *Request, t Target) (Target, error) {
 	if r.twice(header) {
 		return t, &DuplicateError{Key: header}
 	}
-	if len(model) == 0 && t.Surface == AIBatch && string(kind) != "batch/start" {
-		t.Place = NoModel
+	if t.Surface == AIBatch && string(kind) != "batch/start" {
+		t.Place, model = NoModel, nil // it asks about a batch, and costs nothing
 	} else if err := d.name(&t, model); err != nil {
 		return t, err
 	}
@@ -217,6 +219,19 @@ func bodyModel(r *Request) (model []byte, stream bool, err error) {
 	}
 	model, err = AppendString(make([]byte, 0, len(literal)), literal)
 	return model, stream, err
+}
+
+// formModel reads the fields of a form.
+func (r *Request) formModel(boundary []byte) (model Span, stream bool, err error) {
+	if r.twice("Content-Type") {
+		return Span{}, false, ErrNotForm
+	}
+	form := r.Form
+	if form == nil {
+		form = &Form{}
+	}
+	*form = Form{Boundary: boundary}
+	return formModel(r.Body, form)
 }
 
 func (r *Request) peek(name string) []byte {

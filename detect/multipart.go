@@ -76,10 +76,22 @@ func parameter(b []byte) (name, value, rest []byte, ok bool) {
 	return name, value, rest, len(value) > 0 && !bytes.ContainsAny(value, "\"\\ \t")
 }
 
-// formModel returns the values of the fields model and stream. Two fields
-// called model are a *DuplicateError. The span is zero if there is none, or if
-// it is empty.
-func formModel(body, boundary []byte) (model Span, stream bool, err error) {
+// A Form is what stands in a multipart body besides its model.
+type Form struct {
+	// Boundary separates the parts. It aliases the Content-Type. The body begins
+	// with it, so that a part can be put in front.
+	Boundary []byte
+	// Option is providerOptions or models if a field is called so, or in a way
+	// that some parser reads so: as a path (providerOptions[gateway]) or in
+	// another spelling. "" if none is.
+	Option string
+}
+
+// formModel returns the values of the fields model and stream, and notes
+// options in form. Two fields called model are a *DuplicateError. The span is zero
+// if there is none, or if it is empty.
+func formModel(body []byte, form *Form) (model Span, stream bool, err error) {
+	boundary := form.Boundary
 	if len(boundary) == 0 {
 		return Span{}, false, ErrNotForm
 	}
@@ -105,6 +117,10 @@ func formModel(body, boundary []byte) (model Span, stream bool, err error) {
 			named, model = true, Span{next - 2 - len(p.value), next - 2}
 		case "stream":
 			stream = p.plain && string(p.value) == "true"
+		default:
+			if !form.other(p.name) {
+				return Span{}, false, ErrNotForm
+			}
 		}
 		head, last, ok = delimiter(body, boundary, next)
 	}
@@ -112,6 +128,29 @@ func formModel(body, boundary []byte) (model Span, stream bool, err error) {
 		return Span{}, false, ErrNotForm // broken off, or text behind the last part
 	}
 	return model, stream, nil
+}
+
+// other looks at the name of a field that is neither model nor stream. false:
+// it could change what the model is.
+func (f *Form) other(name []byte) bool {
+	switch {
+	case len(name) > len("model") && isPathOf(name, "model"), string(name) == "_charset_": // RFC 7578 section 4.6
+		return false
+	case isPathOf(name, "providerOptions"), isPathOf(name, "provider_options"):
+		f.Option = "providerOptions"
+	case f.Option == "" && isPathOf(name, "models"):
+		f.Option = "models"
+	}
+	return true
+}
+
+// isPathOf says that a field's name is base, in any case, or a path that begins
+// with it: base[x], base.x, which some parsers make objects and lists of.
+func isPathOf(name []byte, base string) bool {
+	if len(name) < len(base) || !bytes.EqualFold(name[:len(base)], []byte(base)) {
+		return false
+	}
+	return len(name) == len(base) || name[len(base)] == '[' || name[len(base)] == '.'
 }
 
 // delimiter reads --boundary CRLF, or --boundary-- of the last one, at i and
@@ -203,8 +242,8 @@ func (p *part) disposition(value []byte) bool {
 		case !ok:
 			return false
 		case bytes.EqualFold(name, []byte("name")):
-			if p.name != nil || bytes.IndexByte(value, '\\') >= 0 {
-				return false
+			if p.name != nil || bytes.ContainsAny(value, "\\%") {
+				return false // an escape, to some parsers
 			}
 			p.name = value
 		case bytes.EqualFold(name, []byte("name*")):

@@ -131,16 +131,40 @@ func TestAFormCannotCarryAnOwnerKey(t *testing.T) {
 }
 
 // FuzzFormModel holds what is found against the standard library's reader.
+func TestFormOptionsAreFound(t *testing.T) {
+	for name, want := range map[string]string{
+		"prompt": "", "providerOption": "", "providerOptionsX": "", "modelsX": "", "Model": "",
+		"providerOptions": "providerOptions", "ProviderOptions": "providerOptions", "provider_options": "providerOptions",
+		"providerOptions[gateway][byok]": "providerOptions", "providerOptions.gateway": "providerOptions",
+		"models": "models", "models[]": "models", "models[0]": "models",
+		"model[]": "!", "model[0]": "!", "model.id": "!", "_charset_": "!", "m%6fdel": "!", `mod\el`: "!",
+	} {
+		found := Form{Boundary: []byte("b")}
+		_, _, err := formModel([]byte(form("b", field("model", "m"), field(name, "{}"))), &found)
+		if got := map[bool]string{true: "!", false: found.Option}[err != nil]; got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	r := &Request{Surface: Transcriptions, Body: []byte(form("b", field("model", "m"))), Header: headers("Content-Type: multipart/form-data; boundary=b", "Content-Type: application/json")}
+	if _, err := newDetector(t).Detect(r); !errors.Is(err, ErrNotForm) {
+		t.Errorf("two content types: got %v", err)
+	}
+}
+
 func FuzzFormModel(f *testing.F) {
 	f.Add([]byte(form("b", field("model", "gpt-5"), audio)))
 	f.Add([]byte(form("b", audio, field("stream", "true"), field("model", ""))))
 	f.Add([]byte("--b\r\n--b--"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		at, _, err := formModel(body, []byte("b"))
+		found := Form{Boundary: []byte("b")}
+		at, _, err := formModel(body, &found)
 		if err != nil {
 			return
 		}
 		model := at.Of(body)
+		// A part of ours goes in front of the first one.
+		body = append([]byte("--b\r\n"+field("providerOptions", "ours")+"\r\n"), body...)
+		options := 0
 		var want [][]byte
 		for r := multipart.NewReader(bytes.NewReader(body), "b"); ; {
 			p, err := r.NextRawPart()
@@ -154,9 +178,17 @@ func FuzzFormModel(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if p.FormName() == "model" {
+			switch p.FormName() {
+			case "model":
 				want = append(want, value)
+			case "providerOptions":
+				if options++; options == 1 && string(value) != "ours" {
+					t.Fatalf("%q: the first options are not ours", body)
+				}
 			}
+		}
+		if options == 0 || options > 1 && found.Option != "providerOptions" {
+			t.Fatalf("%q: %d options, and %q was found", body, options, found.Option)
 		}
 		if len(want) > 1 || len(want) == 1 && !bytes.Equal(want[0], model) || len(want) == 0 && model != nil {
 			t.Fatalf("%q: got %q, the standard library %q", body, model, want)

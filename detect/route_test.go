@@ -118,7 +118,7 @@ func TestRouteTakesNoPathThatAnotherRouterMightReadDifferently(t *testing.T) {
 func TestSurfacesHaveTheirProperties(t *testing.T) {
 	carriers := []Surface{
 		Chat, Responses, Embeddings, Images, ImageEdits, Messages, Rerank, Language, AIEmbedding,
-		AIImage, AIVideo, AIRerank, AISpeech, AITranscription, AIDecision,
+		AIImage, AIVideo, AIRerank, AISpeech, AITranscription, AIDecision, AIBatch,
 	}
 	names := map[string]bool{}
 	for s := Other; s <= Catalogue; s++ {

@@ -127,3 +127,23 @@ func rootMember(out *Body, key []byte) (string, *Span) {
 	}
 	return "", nil
 }
+
+// RootMember finds one member of a body's root by its name. A second one is a
+// *DuplicateError; what it has not come to by then is not looked at. Other
+// errors are those of ScanBody.
+func RootMember(b []byte, name string) (value Span, err error) {
+	o := openObject(b, skipSpace(b, 0), 1)
+	for o.next() {
+		if !literalIs(o.key.Of(b), name) {
+			continue
+		}
+		if value.Found() {
+			return value, &DuplicateError{Key: name}
+		}
+		value = o.value
+	}
+	if o.bad >= 0 {
+		return Span{}, &SyntaxError{Offset: o.bad}
+	}
+	return value, nil
+}

@@ -59,3 +59,19 @@ func TestAllocWindow(t *testing.T) {
 		t.Errorf("got %v allocations, want 0", n)
 	}
 }
+
+func TestAllocBatch(t *testing.T) {
+	body := bigBatch(100)
+	if n := testing.AllocsPerRun(100, func() {
+		w, err := OpenBatch(body)
+		var item Item
+		items := 0
+		for ; err == nil && w.Next(&item); items++ {
+		}
+		if err != nil || w.Err() != nil || items != 100 {
+			t.Fatal(err, items)
+		}
+	}); n != 0 {
+		t.Errorf("got %v allocations, want 0", n)
+	}
+}

@@ -94,7 +94,7 @@ var surfaces = [...]properties{
 	AISpeech:        {name: "ai_speech", shape: ShapeAISDK, place: InHeader, json: true, carries: true},
 	AITranscription: {name: "ai_transcription", shape: ShapeAISDK, place: InHeader, json: true, carries: true},
 	AIDecision:      {name: "ai_decision", shape: ShapeAISDK, place: InHeader, json: true, carries: true},
-	AIBatch:         {name: "ai_batch", shape: ShapeAISDK, place: InHeader, json: true},
+	AIBatch:         {name: "ai_batch", shape: ShapeAISDK, place: InHeader, json: true, carries: true}, // in each item
 	AISocket:        {name: "ai_socket", shape: ShapeAISDK, place: InQuery},
 	GeminiNative:    {name: "gemini", place: InPath, json: true},
 	ClientSecrets:   {name: "client_secrets", place: InBody, json: true, hidden: true},

@@ -52,6 +52,12 @@ const (
 	DialectHeader = "header"
 )
 
+// The words of gateway.multipart.
+const (
+	MultipartRefuse = "refuse"
+	MultipartField  = "field"
+)
+
 // GatewayConfig describes the gateway and how it wants to be shown keys.
 type GatewayConfig struct {
 	URL     string // origin, and a path prefix if any
@@ -70,6 +76,9 @@ type GatewayConfig struct {
 	Headers []HeaderTemplate
 	// Expose lists raw paths that are otherwise refused, such as /v1/credits.
 	Expose []string
+	// Multipart is MultipartRefuse (also if empty) or MultipartField: whether an
+	// owner's key may travel in a form field of its own.
+	Multipart string
 	// RootCAs, PEM, is added to the system's roots.
 	RootCAs []byte
 	// Warm is how many connections are kept ready; 0 none.
@@ -154,6 +163,9 @@ func (c *GatewayConfig) validate(bad func(path, format string, args ...any)) {
 		}
 	default:
 		bad("gateway.dialect", "%q is not known; write vercel or header", c.Dialect)
+	}
+	if m := c.Multipart; m != "" && m != MultipartRefuse && m != MultipartField {
+		bad("gateway.multipart", "%q is not known; write refuse or field", m)
 	}
 	for i, h := range c.Headers {
 		at := fmt.Sprintf("gateway.headers[%d]", i)

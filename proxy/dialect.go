@@ -18,9 +18,9 @@ type dialect interface {
 	// forwards reports whether a caller's own credential header of this name
 	// goes upstream on the route, where callers bring their own.
 	forwards(name []byte, r Route) bool
-	// socketKey is the platform's credential for a handshake's subprotocols,
-	// zero for a gateway that looks for none there.
-	socketKey() credstore.Secret
+	// socketKey is the gateway's credential for a handshake's subprotocols, on a
+	// route; zero for a gateway that looks for none there.
+	socketKey(Route) credstore.Secret
 	// system adds the platform's credential to the head.
 	system(o *outgoing) error
 	// owner adds what authenticates us at the gateway to the head, and puts the
@@ -40,6 +40,10 @@ type outgoing struct {
 	// large says that body is only the beginning of one. The owner's keys are
 	// put in while it is sent, if a dialect sets pin.
 	large, pin bool
+	// items says that the body is a batch, whose items are pinned: batch.go.
+	items bool
+	// field says that the body is a form, and pieces hold a part for its front.
+	field bool
 
 	head   []byte   // request line and headers so far, without the blank line
 	insert []byte   // room for what is put into the body

@@ -53,7 +53,7 @@ func (d *header) forwards(name []byte, r Route) bool {
 	return r == RouteSystem || equalFold(name, d.authHeader)
 }
 
-func (d *header) socketKey() credstore.Secret { return credstore.Secret{} }
+func (d *header) socketKey(Route) credstore.Secret { return credstore.Secret{} }
 
 func (d *header) system(o *outgoing) error {
 	o.wholeBody()

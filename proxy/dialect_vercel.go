@@ -15,18 +15,23 @@ import (
 type vercel struct {
 	key      credstore.Secret // zero: the caller's own credential is forwarded
 	ownerKey credstore.Secret // for owner calls; the same as key by default
+	forms    bool             // the gateway reads a form field providerOptions: gateway.multipart
 }
 
 func newVercel(c *GatewayConfig) *vercel {
-	v := &vercel{key: c.Key, ownerKey: c.OwnerTrafficKey}
+	v := &vercel{key: c.Key, ownerKey: c.OwnerTrafficKey, forms: c.Multipart == MultipartField}
 	if v.ownerKey.IsZero() {
 		v.ownerKey = c.Key
 	}
 	return v
 }
 
-// carries: the key needs a JSON body whose providerOptions the gateway reads.
+// carries: the key needs a JSON body whose providerOptions the gateway reads,
+// or a form where the operator says that it does.
 func (v *vercel) carries(r *request, _ []provider.Slug) bool {
+	if r.place == detect.InMultipart {
+		return v.forms
+	}
 	return (&detect.Target{Surface: r.surface, Place: r.place}).CarriesOwnerKey()
 }
 
@@ -39,7 +44,12 @@ func (v *vercel) forwards(name []byte, r Route) bool {
 		equalFold(name, "x-vercel-ai-gateway-team")
 }
 
-func (v *vercel) socketKey() credstore.Secret { return v.key }
+func (v *vercel) socketKey(r Route) credstore.Secret {
+	if r == RouteOwner {
+		return v.ownerKey
+	}
+	return v.key
+}
 
 func (v *vercel) system(o *outgoing) error {
 	o.wholeBody()
@@ -49,6 +59,16 @@ func (v *vercel) system(o *outgoing) error {
 func (v *vercel) owner(o *outgoing) error {
 	if err := v.authorize(o, v.ownerKey); err != nil {
 		return err
+	}
+	if o.facts.framed {
+		o.wholeBody() // the keys go into the messages
+		return nil
+	}
+	if o.facts.place == detect.InMultipart {
+		return o.addField()
+	}
+	if o.items {
+		return nil // see exchange.frame
 	}
 	if o.large {
 		o.pin = true // see stream.go

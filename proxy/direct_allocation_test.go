@@ -78,19 +78,3 @@ func TestAllocDirectCloudCall(t *testing.T) {
 		}
 	}
 }
-
-// keyringOf is the keyring of an owner with one key.
-func keyringOf(t *testing.T, slug provider.Slug, key string) *credstore.Keyring {
-	t.Helper()
-	store, err := credstore.OpenLocal(credstore.LocalConfig{Dir: t.TempDir() + "/keys", Create: true})
-	must(t, err)
-	t.Cleanup(func() { store.Close() })
-	cache, err := credstore.NewCache(store.Backend(), credstore.CacheConfig{})
-	must(t, err)
-	t.Cleanup(cache.Close)
-	_, err = credstore.NewOwner(store.Backend()).Set(t.Context(), "one", slug, secret(key), credstore.SetOptions{})
-	must(t, err)
-	k, err := cache.Keyring(t.Context(), "one")
-	must(t, err)
-	return k
-}

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sidekey/sidekey/credstore"
 	"github.com/sidekey/sidekey/detect"
+	"github.com/sidekey/sidekey/provider"
 )
 
 // newDirectBench is a bench whose owners' keys go straight to providers. It
@@ -20,7 +22,36 @@ func newDirectBench(t testing.TB) *bench {
 	if err := b.h.Reload(cfg); err != nil {
 		t.Fatal(err)
 	}
+	b.keys = append(b.keys, keyringOf(t, "google", googleCanary))
 	return b
+}
+
+// googleKeys is the place of the keyring with a key for Google.
+const googleKeys = 3
+
+// geminiPath is a call whose body names no model: members that go can be its
+// first ones, and stand anywhere in the window.
+const geminiPath = "/v1beta/models/google/gemini-2.5-pro:generateContent"
+
+// keyringOf is the keyring of an owner with one key.
+func keyringOf(t testing.TB, slug provider.Slug, key string) *credstore.Keyring {
+	t.Helper()
+	must := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	store, err := credstore.OpenLocal(credstore.LocalConfig{Dir: t.TempDir() + "/keys", Create: true})
+	must(err)
+	t.Cleanup(func() { store.Close() })
+	cache, err := credstore.NewCache(store.Backend(), credstore.CacheConfig{})
+	must(err)
+	t.Cleanup(cache.Close)
+	_, err = credstore.NewOwner(store.Backend()).Set(t.Context(), "one", slug, secret(key), credstore.SetOptions{})
+	must(err)
+	k, err := cache.Keyring(t.Context(), "one")
+	must(err)
+	return k
 }
 
 // checkDirect holds what is sent of a body against encoding/json's reading of
@@ -94,6 +125,7 @@ var directBodies = []string{
 	`{"model":"gpt-5","m":"%","providerOptions":{"gateway":{"caching":"auto"}}}`, `{"model":"gpt-5","m":"%","models":["gpt-4o"]}`,
 	`{"model":"gpt-5","m":"%","models":[],"models":[]}`, `{"model":"gpt-5","m":"%","model":"x"}`, `{"model":"gpt-5","m":"%"`, `{"model":"gpt-5","m":"%"}x`,
 	`{"model":"meta/llama","m":"%","providerOptions":{"gateway":{"only":["openai"]}}}`, `{"model":"cohere/command-a","m":"%"}`,
+	`{"models":[],"providerOptions":{},"m":"%","model":"gpt-5"}`, `{"models":[]}`, `{"models":[],"providerOptions":{}}`,
 	`{  "providerOptions"  :  {}  ,  "model":"gpt-5","m":"%"}`, `{"model":"gpt-5","m":"%","a":1,` + strings.Repeat(" ", 40) + `"models":[]}`,
 }
 
@@ -107,8 +139,8 @@ func TestDirectBodiesAreTheClients(t *testing.T) {
 			sent++
 		}
 	}
-	if sent != 21 {
-		t.Errorf("%d of the bodies were sent, want 21", sent)
+	if sent != 22 {
+		t.Errorf("%d of the bodies were sent, want 22", sent)
 	}
 }
 
@@ -123,8 +155,14 @@ func TestDirectBodiesAreStreamedAsInMemory(t *testing.T) {
 				b.checkStream(t, body, window, 1+window%17, keys, window%2 == 0)
 				b.checkStream(t, body, window, 1000, keys, window%2 == 1)
 			}
+			b.checkStreamAt(t, withoutModel(body), min(window, len(body)/2), 1+window%7, googleKeys, window%2 == 0, geminiPath, "")
 		}
 	}
+}
+
+// withoutModel gives the member model another name.
+func withoutModel(body []byte) []byte {
+	return bytes.ReplaceAll(body, []byte(`"model"`), []byte(`"m0del"`))
 }
 
 func FuzzDirectBody(f *testing.F) {
@@ -134,8 +172,13 @@ func FuzzDirectBody(f *testing.F) {
 	b := newDirectBench(f)
 	f.Fuzz(func(t *testing.T, body []byte, window, step uint8, chunked bool) {
 		b.checkDirect(t, body)
-		if len(body) >= 2 && bytes.Contains(body, []byte(`"model"`)) {
-			b.checkStream(t, body, 1+int(window)%(len(body)-1), 1+int(step), 1, chunked)
+		if len(body) < 2 {
+			return
 		}
+		size := 1 + int(window)%(len(body)-1)
+		if bytes.Contains(body, []byte(`"model"`)) {
+			b.checkStream(t, body, size, 1+int(step), 1, chunked)
+		}
+		b.checkStreamAt(t, withoutModel(body), size, 1+int(step), googleKeys, chunked, geminiPath, "")
 	})
 }

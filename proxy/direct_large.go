@@ -38,15 +38,19 @@ func (x *exchange) changeLarge() *refusal {
 }
 
 // directSettled says that a body can be changed while it is sent, if its call
-// is a direct one. It cannot if its first member is one that goes and the next
-// one, in front of which the comma goes, is not in the window.
+// is a direct one. It cannot if it begins with a member that goes, and the
+// window does not show that the next one stays: between the two a comma goes.
 func (x *exchange) directSettled() bool {
 	o := x.owner()
 	if decide(&o, &x.request, &x.snap.policy).Route != RouteDirect {
 		return true
 	}
-	b := x.large.scan.Body()
-	return x.large.scan.Loose() > b.Open+1 && new(directCall).changeJSON(x.buf, b)
+	b, loose := x.large.scan.Body(), x.large.scan.Loose()
+	var c directCall
+	if loose <= b.Open+1 || !c.changeJSON(x.buf, b) {
+		return false
+	}
+	return !slices.ContainsFunc(c.made, func(m change) bool { return m.cut.End > loose })
 }
 
 // frameDirect makes the request of a large body.

@@ -45,6 +45,26 @@ func TestLargeDirectBodiesAreTheClients(t *testing.T) {
 	check("8 MB, model last", largeBodyOf(8<<20, "", "", both), true)
 }
 
+// A member that goes may be the first one, and the window may end anywhere in
+// it: the comma that goes with it is behind it then.
+func TestLargeDirectBodiesMayBeginWithOptions(t *testing.T) {
+	const window = 4 << 10
+	w, f := newDirectWorld(t, func(c *Config) { c.Limits.ScanWindow = window })
+	w.keep("shop", "google", googleCanary)
+	const rest = `"contents":["`
+	for before := window - 60; before <= window; before++ {
+		for _, member := range []string{`"providerOptions":{"gateway":{"user":"u"}} ,`, `"models":[],"providerOptions":{},`, `"provider":{},`} {
+			body := "{" + strings.Repeat(" ", before) + member + rest + strings.Repeat("x", 2*window) + `"]}`
+			if a := w.do("POST", "/v1beta/models/google/gemini-2.5-pro:generateContent", body); a.status != 200 {
+				t.Fatalf("%d %s: got %d %s", before, member, a.status, a.header.Get("x-sidekey-error"))
+			}
+			if h := w.one(f, member); !sameBut(t, h.body, body, "models", "providerOptions") || strings.Contains(h.body, "providerOptions") || strings.Contains(h.body, "models") {
+				t.Errorf("%d %s: the body is not the client's", before, member)
+			}
+		}
+	}
+}
+
 // What is found too late to be refused beforehand breaks the upload off: the
 // provider never has the whole request, and the client reads why.
 func TestALateSurpriseBreaksADirectUploadOff(t *testing.T) {

@@ -135,7 +135,7 @@ func checkNative(t *testing.T, w *world, f *fakeProvider, c nativeCall, spelling
 	} else if stream {
 		body = strings.Replace(body, "{", `{"stream":true,`, 1)
 	}
-	a := w.do("POST", path+"?alt=sse&key="+callerCanary+"&access_token="+callerCanary, body, gatewayNoise...)
+	a := w.do("POST", path+"?alt=sse&key="+callerCanary+"&acc%65ss_token="+callerCanary+"&$httpHeaders=authorization:"+callerCanary+"&X-Amz-Signature="+callerCanary, body, gatewayNoise...)
 	if a.status != 200 || a.err != nil {
 		t.Fatalf("%s: got %d %s, want 200", name, a.status, a.header.Get("x-sidekey-error"))
 	}

@@ -36,6 +36,7 @@ type exchange struct {
 	whole  bool   // buf is the whole body
 	window *window
 	large  *largeBody // nil if whole
+	batch  *batch     // of a batch whose items were read
 
 	req wire.Request
 	rep wire.Reply
@@ -46,11 +47,16 @@ type exchange struct {
 	tap  func(p []byte) // x.watch, likewise
 	// tunnel is what the gateway's 101 opened, nil for all other requests.
 	tunnel *wire.Tunnel
+	// Of a tunnel whose messages are judged: the connection's one model, and
+	// whether the message at hand is a response.create.
+	fixed   []byte
+	creator bool
 
-	guard watch
-	hide  []*provider.Redactor // of the keys that went along
-	held  []byte               // what was read of an error before it is relayed
-	room  []byte               // for looking through a reply
+	guard    watch
+	messages *socketWatch         // of a tunnel whose messages are judged
+	hide     []*provider.Redactor // of the keys that went along
+	held     []byte               // what was read of an error before it is relayed
+	room     []byte               // for looking through a reply
 
 	account account
 }
@@ -90,6 +96,10 @@ func (x *exchange) wipe() {
 	x.req = wire.Request{}
 	x.target.Model = nil // it may lie in what follows
 	x.giveBack()
+	if x.batch != nil {
+		x.batch.wipe()
+		x.batch = nil
+	}
 	if x.large != nil {
 		x.large.close()
 		x.large = nil

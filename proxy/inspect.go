@@ -15,6 +15,7 @@ type facts struct {
 	target  detect.Target
 	body    detect.Body
 	options detect.Options
+	form    detect.Form
 
 	// Room for the slices of request, so that reading allocates nothing.
 	slugRoom, fallbackRoom, onlyRoom, orderRoom [8]provider.Slug
@@ -24,6 +25,7 @@ type facts struct {
 // reset forgets the request, but not the room.
 func (f *facts) reset() {
 	f.request, f.target, f.body, f.options = request{slugs: f.slugRoom[:0]}, detect.Target{}, detect.Body{}, detect.Options{}
+	f.form = detect.Form{}
 }
 
 // read fills in what the plan needs. err is detect's word on the target;
@@ -43,6 +45,9 @@ func (f *facts) read(d *detect.Detector, body []byte, err error, owned bool) {
 	default:
 		f.model = modelKnown
 	}
+	if f.place == detect.InMultipart {
+		f.badOption = f.form.Option // ours stands beside no other
+	}
 	if owned && f.model == modelKnown && f.duplicate == "" && f.surface.JSONBody() {
 		f.readOptions(d, body)
 	}
@@ -57,7 +62,7 @@ func (f *facts) failed(err error) {
 		f.model, f.duplicate = modelKnown, held.Key
 	case errors.As(err, &twice):
 		switch twice.Key {
-		case "stream", "models", "providerOptions":
+		case "stream", "models", "providerOptions", "type":
 			f.model, f.duplicate = modelKnown, twice.Key
 		default: // model, or where else a surface names it: header, form, query
 			f.model = modelAmbiguous
@@ -108,6 +113,15 @@ func (f *facts) readOptions(d *detect.Detector, body []byte) {
 		f.unread = "providerOptions.gateway.order"
 	}
 	switch {
+	// The lists first: whom a call asks for is a question of its own.
+	case !f.readModels(d, body, f.body.Models):
+		f.badOption = "models"
+	case !f.readModels(d, body, o.Models):
+		f.badOption = "providerOptions.gateway.models"
+	case !f.readSlugs(body, o.Only, &f.only):
+		f.badOption = "providerOptions.gateway.only"
+	case !f.readSlugs(body, o.Order, &f.order):
+		f.badOption = "providerOptions.gateway.order"
 	case o.Byok.Found() && !o.Byok.Is(body, "null"):
 		// An own byok may name other providers, or win over the one put in.
 		f.badOption = "providerOptions.gateway.byok"

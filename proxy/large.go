@@ -68,7 +68,7 @@ func (x *exchange) openLarge() {
 
 // watched says whether the members of a large body matter to its plan.
 func (x *exchange) watched() bool {
-	if x.form() {
+	if x.form() || x.owned() && x.batchStart() {
 		return false
 	}
 	return x.surface.JSONBody() || x.surface.ModelPlace() == detect.InMultipart || x.surface == detect.Other && x.owned()
@@ -94,8 +94,8 @@ func (x *exchange) owned() bool {
 // it if that does not suffice.
 func (x *exchange) detectLarge() *refusal {
 	l := x.large
-	if x.form() && x.owned() {
-		return x.examineForm()
+	if (x.form() || x.batchStart()) && x.owned() {
+		return x.examineSpooled()
 	}
 	if !l.watch {
 		x.model = modelNone

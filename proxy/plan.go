@@ -32,6 +32,9 @@ type Plan struct {
 	// Slugs are the providers whose owner keys travel with the request, the
 	// model's own first where it is one of them. Each stands once. Empty for other routes than owner and direct.
 	Slugs []provider.Slug
+	// Framed: the request opens a WebSocket whose messages get plans of their own.
+	// Route says whose credential the handshake shows.
+	Framed bool
 	// Refusal is set if Route is RouteNone.
 	Refusal *refusal
 }
@@ -75,6 +78,11 @@ type request struct {
 	// only and order are the slugs that the client lists itself. An empty only
 	// is the same as none: the gateway takes it so (gateway-wire section 2.1).
 	only, order []provider.Slug
+	// mixed: the items of a batch ask for different providers. What they ask for
+	// together stands in the fields above.
+	mixed bool
+	// framed: it opens a WebSocket whose messages name model and options.
+	framed bool
 	// slugs is room for Plan.Slugs, so that the usual plan allocates nothing.
 	slugs []provider.Slug
 }
@@ -98,6 +106,8 @@ type policy struct {
 	// carries says whether the request can take the owner keys of these
 	// providers through the gateway: the dialect knows.
 	carries func(*request, []provider.Slug) bool
+	// frames says that the dialect can put owner keys into messages.
+	frames bool
 }
 
 // decide is DESIGN section 7, in its order. It looks at nothing but its
@@ -115,6 +125,9 @@ func decide(o *owner, r *request, p *policy) Plan {
 	}
 	if !o.byok || len(o.keys) == 0 || r.model == modelNone {
 		return Plan{Route: RouteSystem}
+	}
+	if r.framed && p.frames {
+		return Plan{Route: RouteOwner, Framed: true}
 	}
 	if r.model == modelUnclear {
 		return refuse(codeModelUndetermined, "model")
@@ -158,6 +171,8 @@ func decideOwner(o *owner, r *request, p *policy) Plan {
 		return refuse(codeOptionNotAllowed, "providerOptions.gateway.only")
 	case !all(r.order, o.has):
 		return refuse(codeOptionNotAllowed, "providerOptions.gateway.order")
+	case r.mixed:
+		return refuse(codeOptionNotAllowed, "requests") // one pin would lead some astray
 	}
 	slugs := pinnedTo(r)
 	if slices.ContainsFunc(slugs, p.direct) {

@@ -37,11 +37,19 @@ func TestPlan(t *testing.T) {
 	virtual := func(r *request) { r.virtual = true }
 	unread := func(path string) func(*request) { return func(r *request) { r.unread = path } }
 	exposed := func(r *request) { r.exposed = true }
+	mixed := func(r *request) { r.mixed = true }
 
 	gateway := policy{
 		direct:  func(provider.Slug) bool { return false },
-		carries: (*vercel)(nil).carries,
+		carries: (&vercel{}).carries,
+		frames:  true,
 	}
+	framed := chat("", on(detect.ResponsesSocket), model(modelUnclear), func(r *request) { r.framed = true })
+	form := func(r *request) { r.place = detect.InMultipart }
+	fields := gateway
+	fields.carries = (&vercel{forms: true}).carries
+	inHeader := gateway
+	inHeader.carries, inHeader.frames = (*header)(nil).carries, false
 	direct := gateway
 	direct.direct = func(s provider.Slug) bool { return s == "openai" }
 	direct.native = func(r *request, s provider.Slug) bool { return s == "openai" && r.surface == detect.Chat }
@@ -89,13 +97,25 @@ func TestPlan(t *testing.T) {
 		{"nobody's key is direct", none, chat("openai"), direct, sys},
 
 		{"multipart cannot carry it", openai, chat("openai", on(detect.Transcriptions)), gateway, refuse(codeUnsupported, "")},
-		{"batch cannot carry it", openai, chat("openai", on(detect.AIBatch)), gateway, refuse(codeUnsupported, "")},
+		{"a batch carries it", openai, chat("openai", on(detect.AIBatch)), gateway, own("openai")},
+		{"a batch whose items differ", both, chat("openai", on(detect.AIBatch), mixed), gateway, refuse(codeOptionNotAllowed, "requests")},
+		{"a batch of others' providers, whose items differ", openai, chat("groq", on(detect.AIBatch), mixed, only("groq", "xai")), gateway, sys},
+		{"asking about a batch is system", openai, chat("", on(detect.AIBatch), model(modelNone)), gateway, sys},
+		{"a batch in the header dialect", openai, chat("openai", on(detect.AIBatch)), inHeader, refuse(codeUnsupported, "")},
 		{"a socket cannot carry it", openai, chat("openai", on(detect.AISocket)), gateway, refuse(codeUnsupported, "")},
 		{"minted tokens cannot carry it", openai, chat("openai", on(detect.ClientSecrets), exposed), gateway, refuse(codeUnsupported, "")},
 		{"an unknown surface cannot carry it", openai, chat("openai", on(detect.Other), exposed), gateway, refuse(codeUnsupported, "")},
 		{"a multipart image edit cannot carry it", openai, chat("openai", on(detect.ImageEdits), func(r *request) { r.place = detect.InMultipart }), gateway, refuse(codeUnsupported, "")},
+		{"a form where the gateway reads one", openai, chat("openai", on(detect.Transcriptions), form), fields, own("openai")},
+		{"an image edit where the gateway reads forms", openai, chat("openai", on(detect.ImageEdits), form), fields, own("openai")},
+		{"a form with options of its own", openai, chat("openai", on(detect.Transcriptions), form, option("providerOptions")), fields, refuse(codeOptionNotAllowed, "providerOptions")},
+		{"a transcription as JSON, where the gateway reads forms", openai, chat("openai", on(detect.Transcriptions)), fields, refuse(codeUnsupported, "")},
 		{"multipart of another provider is system", openai, chat("groq", on(detect.Transcriptions)), gateway, sys},
 
+		{"a socket whose messages name the model", openai, framed, gateway, Plan{Route: RouteOwner, Framed: true}},
+		{"... without keys is the platform's", none, framed, gateway, sys},
+		{"... with BYOK off is the platform's", off, framed, gateway, sys},
+		{"... in the header dialect", openai, framed, inHeader, refuse(codeModelUndetermined, "model")},
 		{"virtual or unreadable model", openai, chat("", model(modelUnclear)), gateway, refuse(codeModelUndetermined, "model")},
 		{"model named twice", openai, chat("openai", model(modelAmbiguous)), gateway, refuse(codeModelAmbiguous, "model")},
 		{"model named twice, whoever asks", none, chat("openai", model(modelAmbiguous)), gateway, refuse(codeModelAmbiguous, "model")},
@@ -141,7 +161,7 @@ func TestPlan(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := decide(&c.owner, &c.req, &c.pol)
-			if got.Route != c.want.Route || !slices.Equal(got.Slugs, c.want.Slugs) {
+			if got.Route != c.want.Route || got.Framed != c.want.Framed || !slices.Equal(got.Slugs, c.want.Slugs) {
 				t.Errorf("got %v %v, want %v %v", got.Route, got.Slugs, c.want.Route, c.want.Slugs)
 			}
 			switch {

@@ -15,7 +15,7 @@ func (x *exchange) rewrite() *refusal {
 	h := &x.ctx.Request.Header
 	o := &x.out
 	o.facts, o.body, o.creds, o.hadAuthMethod = &x.facts, x.buf, x.creds, false
-	o.large, o.pin = !x.whole, false
+	o.large, o.pin, o.items, o.field = !x.whole, false, x.batch != nil, false
 
 	var err error
 	x.scratch = x.appendTarget(x.scratch[:0], h.RequestURI())
@@ -31,6 +31,10 @@ func (x *exchange) rewrite() *refusal {
 	}
 	if err == nil {
 		err = x.frame()
+	}
+	if err == errBatchTooLarge {
+		x.account.cause = err
+		return refused(codeBodyTooLarge)
 	}
 	if err != nil {
 		// A target, method or stored key that cannot stand in a head.
@@ -52,7 +56,7 @@ func (x *exchange) authorizeGateway() (err error) {
 		err = x.snap.dialect.system(o)
 	}
 	if err == nil && x.header.socket && !x.snap.forward {
-		err = o.setProtocols(&x.header, x.snap.dialect.socketKey())
+		err = o.setProtocols(&x.header, x.snap.dialect.socketKey(x.plan.Route))
 	}
 	if err == nil {
 		err = x.appendTemplates()
@@ -64,6 +68,9 @@ func (x *exchange) authorizeGateway() (err error) {
 func (x *exchange) frame() error {
 	method := x.ctx.Request.Header.Method()
 	x.req = wire.Request{Head: x.out.head, Body: x.out.pieces, Length: int64(x.out.size), Method: methodName(method)}
+	if x.batch != nil && x.plan.Route == RouteOwner {
+		return x.pinBatch()
+	}
 	if !x.whole {
 		return x.frameLarge()
 	}
@@ -118,6 +125,9 @@ func (x *exchange) drop(name []byte) bool {
 	}
 	if x.guard.on && equalFold(name, "accept-encoding") {
 		return true // the guard reads the reply
+	}
+	if x.plan.Framed && equalFold(name, extensionsHeader) {
+		return true // what is compressed cannot be edited
 	}
 	class := x.snap.classify(name)
 	if x.plan.Route == RouteDirect {

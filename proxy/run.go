@@ -138,7 +138,7 @@ func (x *exchange) detect() *refusal {
 // examine fills in the facts from a body, or from what is wrong with it.
 func (x *exchange) examine(body []byte, wrong error) {
 	path, query := splitTarget(x.ctx.Request.Header.RequestURI())
-	r := detect.Request{Surface: x.surface, Path: path, Query: query, Header: &x.header, Body: body, Scan: &x.body}
+	r := detect.Request{Surface: x.surface, Path: path, Query: query, Header: &x.header, Body: body, Scan: &x.body, Form: &x.facts.form}
 	t, err := x.snap.detector.Detect(&r)
 	if wrong != nil {
 		err = wrong
@@ -150,6 +150,9 @@ func (x *exchange) examine(body []byte, wrong error) {
 	x.read(x.snap.detector, body, err, owned)
 	if owned && x.snap.directory.used {
 		x.readUnkept(body)
+	}
+	if owned && x.model == modelKnown && x.duplicate == "" && x.batchStart() {
+		x.readItems(body)
 	}
 	if x.surface == detect.Other && owned && len(body) > 0 {
 		x.probeOther(body, wrong)
@@ -183,6 +186,7 @@ func (x *exchange) probeOther(body []byte, wrong error) {
 func (x *exchange) decide() *refusal {
 	if x.framed() {
 		x.model = modelUnclear
+		x.request.framed = x.header.socket && x.surface == detect.ResponsesSocket
 	}
 	o := x.owner()
 	x.plan = decide(&o, &x.request, &x.snap.policy)

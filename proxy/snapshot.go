@@ -32,6 +32,8 @@ type snapshot struct {
 	ownHeaders []string
 	limits     Limits
 	guard      guardPolicy
+	// fused: owner calls have a gateway key of their own.
+	fused bool
 }
 
 // A template is a HeaderTemplate, cut at its {provider}.
@@ -56,7 +58,7 @@ func compile(c *Config, old *snapshot, oldConfig *Config) (*snapshot, error) {
 	s := &snapshot{
 		gateway: upstream{host: u.Host, prefix: strings.TrimSuffix(u.EscapedPath(), "/")},
 		expose:  slices.Clone(c.Gateway.Expose), forward: c.Gateway.Key.IsZero(),
-		limits: c.Limits, guard: newGuardPolicy(c),
+		limits: c.Limits, guard: newGuardPolicy(c), fused: !c.Gateway.OwnerTrafficKey.IsZero(),
 	}
 	if s.limits.ScanWindow == 0 {
 		s.limits.ScanWindow = defaultScanWindow
@@ -80,7 +82,7 @@ func compile(c *Config, old *snapshot, oldConfig *Config) (*snapshot, error) {
 	}
 	byok := c.BYOK // the caller's may change
 	byok.Routes = slices.Clone(byok.Routes)
-	s.policy = policy{direct: byok.direct, native: native, carries: s.dialect.carries}
+	s.policy = policy{direct: byok.direct, native: native, carries: s.dialect.carries, frames: c.Gateway.Dialect == DialectVercel}
 	if s.directory, err = newDirectory(c); err != nil {
 		return nil, err
 	}

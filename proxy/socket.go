@@ -11,11 +11,17 @@ import (
 	"github.com/sidekey/sidekey/proxy/wire"
 )
 
-// A WebSocket is one request to the plan, and a tunnel after it. What an
-// owner's key would need, the first frame, is not looked into: such a call is
-// the platform's or is refused (DESIGN section 7).
+// A WebSocket is one request to the plan, and a tunnel after it. Where an
+// owner's key would have to go into its messages, they are looked into
+// (socket_messages.go), on Responses. Elsewhere such a call is the platform's or
+// is refused: on the AI SDK's realtime sockets the gateway does not look at only
+// (gateway-wire section 1.1), so that nothing would hold a call to the owner's
+// provider, and of its speech and transcription sockets nobody says otherwise.
 
-const protocolHeader = "Sec-WebSocket-Protocol"
+const (
+	protocolHeader   = "Sec-WebSocket-Protocol"
+	extensionsHeader = "Sec-WebSocket-Extensions"
+)
 
 // Browsers set no headers on a handshake, so the AI SDK puts into subprotocols
 // what other requests have in headers (gateway-wire section 1.1), and OpenAI's
@@ -28,6 +34,7 @@ const (
 
 var (
 	errProtocolKey      = errors.New("gateway.key has a byte that a WebSocket subprotocol cannot have")
+	errExtension        = errors.New("the gateway chose an extension that nobody offered")
 	errProtocolSelected = errors.New("the gateway selected a subprotocol that the client did not offer")
 )
 
@@ -112,9 +119,22 @@ func (x *exchange) deliver() (err error) {
 		return x.to.transport.Do(&x.req, &x.rep, client)
 	}
 	x.tunnel, err = x.to.transport.Upgrade(&x.req, &x.rep, x.header.Peek("Sec-WebSocket-Key"), client)
-	if x.tunnel != nil && !x.selected() {
+	framed := x.plan.Framed
+	if framed {
+		x.plan.Route = RouteNone // nobody has paid for anything yet
+	}
+	if x.tunnel == nil {
+		return err
+	}
+	var wrong error
+	if !x.selected() {
+		wrong = errProtocolSelected
+	} else if framed && x.rep.Header.Peek(extensionsHeader) != nil {
+		wrong = errExtension
+	}
+	if wrong != nil {
 		x.tunnel.Close()
-		x.tunnel, err = nil, &wire.Error{Kind: wire.BrokeOff, Written: true, Err: errProtocolSelected}
+		x.tunnel, err = nil, &wire.Error{Kind: wire.BrokeOff, Written: true, Err: wrong}
 	}
 	return err
 }
@@ -140,6 +160,9 @@ func (x *exchange) selected() bool {
 func (x *exchange) join() {
 	x.account.status = x.rep.Status
 	x.account.upstream = x.rep.FirstByte.Sub(x.rep.Sent)
+	if x.plan.Framed {
+		x.inspect()
+	}
 	stamps := append(x.scratch[:0], "x-sidekey-credential: "+x.plan.Route.String()+"\r\n"...)
 	if p := x.paidTo(); p != "" {
 		stamps = append(stamps, "x-sidekey-provider: "+string(p)+"\r\n"...)

@@ -26,11 +26,47 @@ import (
 const spliceText = len(`,"providerOptions":{"gateway":{"only":[],"byok":{}}}`)
 
 // An edit puts a text in the place of a part of the body; an empty part is an
-// insertion. The text is named by its place in the scratch buffer, which may
-// move as long as it grows.
+// insertion.
 type edit struct {
 	cut  detect.Span
-	text detect.Span
+	text pinText
+}
+
+// A pinText is one of the texts that go in, without the keys in it.
+type pinText uint8
+
+const (
+	pinRoot         pinText = iota // a member providerOptions
+	pinRootValue                   // its value
+	pinGateway                     // a member gateway
+	pinGatewayValue                // its value
+	pinBoth                        // the members only and byok
+	pinOnly                        // a member
+	pinOnlyValue
+	pinByok
+	pinByokValue
+	// Of a batch's items, where the root's options count: see batch.go.
+	pinInherited
+	pinInheritedValue
+
+	pinComma pinText = 16 // a bit: a comma in front
+	pinKinds         = 2 * pinComma
+)
+
+// pinFrames are what stands around the lists.
+var pinFrames = [pinComma]struct {
+	before, after string
+	only, byok    bool
+}{
+	pinRoot:         {`"providerOptions":{"gateway":{"only":`, `}}`, true, true},
+	pinRootValue:    {`{"gateway":{"only":`, `}}`, true, true},
+	pinGateway:      {`"gateway":{"only":`, `}`, true, true},
+	pinGatewayValue: {`{"only":`, `}`, true, true},
+	pinBoth:         {`"only":`, ``, true, true},
+	pinOnly:         {`"only":`, ``, true, false},
+	pinOnlyValue:    {``, ``, true, false},
+	pinByok:         {`"byok":`, ``, false, true},
+	pinByokValue:    {``, ``, false, true},
 }
 
 // splice returns the edited body as pieces, in order, appended to dst, and the
@@ -53,21 +89,16 @@ func splice(dst [][]byte, scratch, body []byte, b *detect.Body, o *detect.Option
 	if !ok {
 		return dst, scratch, 0
 	}
-	var edits [2]edit
-	made := edits[:1]
-	if b.ProviderOptions.Found() && (o.Only.Found() || o.Byok.Found()) {
-		made = edits[:2]
-		scratch = appendMembers(&edits, scratch, o, creds)
-	} else {
-		scratch = appendPin(&edits[0], scratch, b, o, creds)
-	}
+	edits, made := pinEdits(b, o)
 	at := 0
-	for _, e := range made {
+	for _, e := range edits[:made] {
 		if at < e.cut.Start {
 			dst = append(dst, body[at:e.cut.Start])
 		}
-		dst = append(dst, scratch[e.text.Start:e.text.End])
-		n += e.cut.Start - at + e.text.End - e.text.Start
+		start := len(scratch)
+		scratch = appendPin(scratch, e.text, creds)
+		dst = append(dst, scratch[start:])
+		n += e.cut.Start - at + len(scratch) - start
 		at = e.cut.End
 	}
 	return append(dst, body[at:]), scratch, n + len(body) - at
@@ -97,62 +128,58 @@ func reserveSplice(scratch []byte, creds []ownerCredential) ([]byte, bool) {
 	return larger, len(creds) > 0
 }
 
-// appendPin renders only and byok together, with the objects around them that
-// the body lacks, and sets where they go.
-func appendPin(e *edit, scratch []byte, b *detect.Body, o *detect.Options, creds []ownerCredential) []byte {
-	var before, after string
-	var comma bool
+// pinEdits finds where the pin of a body, or of an item's options, goes: one
+// edit or, where the gateway object has only or byok already, two in order.
+func pinEdits(b *detect.Body, o *detect.Options) (edits [2]edit, made int) {
+	if b.ProviderOptions.Found() && (o.Only.Found() || o.Byok.Found()) {
+		only, byok := edit{o.Only, pinOnlyValue}, edit{o.Byok, pinByokValue}
+		switch {
+		case !o.Only.Found():
+			only = edit{insertion(o.Gateway.End - 1), pinOnly | pinComma}
+		case !o.Byok.Found():
+			byok = edit{insertion(o.Gateway.End - 1), pinByok | pinComma}
+		}
+		if byok.cut.Start < only.cut.Start {
+			return [2]edit{byok, only}, 2
+		}
+		return [2]edit{only, byok}, 2
+	}
+	e, first := &edits[0], false
 	switch {
 	case !b.ProviderOptions.Found():
-		e.cut, comma = insertion(b.Close), !b.Empty
-		before, after = `"providerOptions":{"gateway":{`, `}}`
+		*e, first = edit{insertion(b.Close), pinRoot}, b.Empty
 	case o.RootNull:
-		e.cut = o.Root
-		before, after = `{"gateway":{`, `}}`
+		*e, first = edit{o.Root, pinRootValue}, true
 	case !o.Gateway.Found():
-		e.cut, comma = insertion(o.Root.End-1), !o.RootEmpty
-		before, after = `"gateway":{`, `}`
+		*e, first = edit{insertion(o.Root.End - 1), pinGateway}, o.RootEmpty
 	case o.GatewayNull:
-		e.cut = o.Gateway
-		before, after = `{`, `}`
+		*e, first = edit{o.Gateway, pinGatewayValue}, true
 	default:
-		e.cut, comma = insertion(o.Gateway.End-1), !o.GatewayEmpty
+		*e, first = edit{insertion(o.Gateway.End - 1), pinBoth}, o.GatewayEmpty
 	}
-	e.text.Start = len(scratch)
-	if comma {
-		scratch = append(scratch, ',')
+	if !first {
+		e.text |= pinComma
 	}
-	scratch = append(scratch, before...)
-	scratch = append(scratch, `"only":`...)
-	scratch = appendOnly(scratch, creds)
-	scratch = append(scratch, `,"byok":`...)
-	scratch = appendByok(scratch, creds)
-	scratch = append(scratch, after...)
-	e.text.End = len(scratch)
-	return scratch
+	return edits, 1
 }
 
-// appendMembers renders only and byok apart, where the gateway object has at
-// least one of them already.
-func appendMembers(edits *[2]edit, scratch []byte, o *detect.Options, creds []ownerCredential) []byte {
-	only, byok := &edits[0], &edits[1]
-	if o.Byok.Found() && (!o.Only.Found() || o.Byok.Start < o.Only.Start) {
-		only, byok = byok, only
+// appendPin renders a text.
+func appendPin(dst []byte, text pinText, creds []ownerCredential) []byte {
+	if text&pinComma != 0 {
+		dst = append(dst, ',')
 	}
-	only.text.Start = len(scratch)
-	if only.cut = o.Only; !o.Only.Found() {
-		only.cut = insertion(o.Gateway.End - 1)
-		scratch = append(scratch, `,"only":`...)
+	f := &pinFrames[text&^pinComma]
+	dst = append(dst, f.before...)
+	if f.only {
+		dst = appendOnly(dst, creds)
 	}
-	scratch = appendOnly(scratch, creds)
-	only.text.End, byok.text.Start = len(scratch), len(scratch)
-	if byok.cut = o.Byok; !o.Byok.Found() {
-		byok.cut = insertion(o.Gateway.End - 1)
-		scratch = append(scratch, `,"byok":`...)
+	if f.only && f.byok {
+		dst = append(dst, `,"byok":`...)
 	}
-	scratch = appendByok(scratch, creds)
-	byok.text.End = len(scratch)
-	return scratch
+	if f.byok {
+		dst = appendByok(dst, creds)
+	}
+	return append(dst, f.after...)
 }
 
 func insertion(at int) detect.Span { return detect.Span{Start: at, End: at} }

@@ -1,9 +1,13 @@
 package proxy
 
 import (
+	"io"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/sidekey/sidekey/credstore"
+	"github.com/sidekey/sidekey/detect"
 	"github.com/sidekey/sidekey/provider"
 )
 
@@ -46,5 +50,33 @@ func BenchmarkSplice(b *testing.B) {
 				clear(scratch)
 			}
 		})
+	}
+}
+
+// BenchmarkBatch reads a batch of 1,000 items and makes the edited body.
+func BenchmarkBatch(b *testing.B) {
+	body := []byte(batchOf("", slices.Repeat([]string{batchItem("1", 100, "")}, 1000)...))
+	x := newExchange().(*exchange)
+	detector, err := detect.New(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	x.snap = &snapshot{detector: detector, limits: Limits{Body: 64 << 20}}
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		x.facts.reset()
+		x.surface, x.buf, x.whole = detect.AIBatch, body, true
+		target, err := detector.Detect(&detect.Request{Surface: detect.AIBatch, Path: []byte("/v4/ai/batch/start"), Header: modelHeader(batchModel), Body: body, Scan: &x.body})
+		x.target = target
+		x.read(detector, body, err, true)
+		x.readItems(body)
+		x.creds = []ownerCredential{{slug: "openai", secret: credstore.NewSecret([]byte("sk-benchmark"))}}
+		if err := x.pinBatch(); err != nil {
+			b.Fatal(err)
+		}
+		if n, _ := io.Copy(io.Discard, x.req.Stream); n != x.req.Length {
+			b.Fatal(n)
+		}
 	}
 }

@@ -90,7 +90,7 @@ func (x *exchange) spoolFailed(err error) *refusal {
 }
 
 // spooled reads the file back.
-type spooled struct{ file *os.File }
+type spooled struct{ file io.Reader }
 
 func (s spooled) Read(p []byte) (int, error) {
 	n, err := s.file.Read(p)

@@ -58,10 +58,16 @@ func (x *exchange) frameLarge() error {
 		}
 		l.reserve = l.gain()
 	}
-	x.out.pieces = l.cutUp(x.out.pieces[:0], x.buf)
+	front := 0
+	if !x.out.field {
+		x.out.pieces = x.out.pieces[:0]
+	} else {
+		front = x.out.size
+	}
+	x.out.pieces = l.cutUp(x.out.pieces, x.buf)
 	x.req.Body, x.req.Stream, x.req.Length = x.out.pieces, l, l.length
 	if l.length >= 0 {
-		x.req.Length += int64(l.reserve)
+		x.req.Length += int64(l.reserve + front)
 	}
 	return nil
 }

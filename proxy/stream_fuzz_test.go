@@ -176,6 +176,11 @@ func (b *bench) checkStream(t *testing.T, body []byte, window, step, keys int, c
 	if !bytes.Contains(body, []byte(`"model"`)) {
 		path, model = "/v4/ai/language-model", "openai/gpt-5.4-mini"
 	}
+	b.checkStreamAt(t, body, window, step, keys, chunked, path, model)
+}
+
+func (b *bench) checkStreamAt(t *testing.T, body []byte, window, step, keys int, chunked bool, path, model string) {
+	t.Helper()
 	want, refusedWhole := b.whole(b.exchange(keys, path, model), body)
 	x := b.exchange(keys, path, model)
 	got, refusedStream := b.streamed(t, x, body, window, step, chunked)

@@ -65,6 +65,9 @@ func TestAllocLargeUploadsStayUnder100MB(t *testing.T) {
 	const text = 20 << 20
 	filler := `"messages":["` + strings.Repeat("x", text) + `"]`
 	form, formType := largeForm(t, text, "elevenlabs/scribe_v1")
+	owned, ownedType := largeForm(t, text, "openai/whisper-1")
+	batch := batchItem("1", 1000, "") + ","
+	batch = `{"requests":[` + strings.TrimSuffix(strings.Repeat(batch, text/len(batch)), ",") + `]}`
 	for _, c := range []struct {
 		name, body string
 		chunked    bool
@@ -74,11 +77,19 @@ func TestAllocLargeUploadsStayUnder100MB(t *testing.T) {
 		{"the platform's, streamed", `{"model":"cohere/command-a","providerOptions":{},"models":[],` + filler + `}`, false},
 		{"owner's, spooled", `{` + filler + `,` + modelMember + `}`, false},
 		{"a form", form, false},
+		{"owner's form", owned, false},
+		{"owner's batch", batch, false},
 	} {
 		began := time.Now()
 		path, contentType := "/v1/chat/completions", "application/json"
 		if c.body == form {
 			path, contentType = "/v1/audio/transcriptions", formType
+		}
+		if c.body == owned {
+			path, contentType = "/v1/audio/transcriptions", ownedType
+		}
+		if c.body == batch {
+			path = "/v4/ai/batch/start"
 		}
 		uploadAtOnce(t, url+path, contentType, c.body, c.chunked)
 		peak := peakResident(t, child.Process.Pid)
@@ -118,6 +129,9 @@ func uploadAtOnce(t *testing.T, url, contentType, body string, chunked bool) {
 			}
 			req.Header.Set("Connection", "close")
 			req.Header.Set("Content-Type", contentType)
+			if strings.HasSuffix(url, "/batch/start") {
+				req.Header.Set("ai-model-id", batchModel)
+			}
 			resp, err := (&http.Client{Timeout: 60 * time.Second}).Do(req)
 			if err != nil {
 				t.Error(err)
@@ -152,6 +166,7 @@ func peakResident(t *testing.T, pid int) int {
 func serveUploads(t *testing.T, up string) {
 	w := newWorld(t, func(c *Config, _ *sandbox.Config) {
 		c.Gateway.URL, c.Limits.Body, c.Limits.ScanWindow = up, 64<<20, 0
+		c.Gateway.Multipart = MultipartField
 	})
 	w.keep("shop", "openai", openaiCanary)
 	fmt.Println(w.url)

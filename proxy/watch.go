@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"time"
 
 	"github.com/sidekey/sidekey/provider"
 	"github.com/sidekey/sidekey/proxy/wire"
@@ -12,6 +13,7 @@ type watch struct {
 	on    bool    // who paid is looked for
 	keys  []keyID // that travel with it
 	probe uint64  // see breakers.admit
+	began time.Time
 
 	replied  bool // the head of a reply is there
 	blind    bool // the reply cannot be read
@@ -47,11 +49,11 @@ func (g *watch) forget() watch {
 // keys let the platform pay a moment ago. Nothing is sent then.
 func (x *exchange) guardKeys() *refusal {
 	policy := &x.snap.guard
-	if x.plan.Route != RouteOwner || policy.mode == guardOff {
-		return nil
+	if x.plan.Route != RouteOwner || x.plan.Framed || policy.mode == guardOff {
+		return nil // the messages of a socket are guarded one by one
 	}
 	g := &x.guard
-	g.on = true
+	g.on, g.began = true, x.account.start
 	for _, s := range x.plan.Slugs {
 		g.keys = append(g.keys, keyID{s, x.keys.Version(s)})
 	}
@@ -131,7 +133,7 @@ func (x *exchange) alarm() {
 			e.Int("owner_status", f.status)
 		}
 		if policy.mode == guardStrict {
-			s := strike{x.caller.chatbot, k, keyFailureStatus(f.status), shortCooldown, x.account.start, g.probe}
+			s := strike{x.caller.chatbot, k, keyFailureStatus(f.status), shortCooldown, g.began, g.probe}
 			if f.status == 0 || 400 <= f.status && f.status <= 404 {
 				// Rejected, or not looked at at all: that does not pass by itself.
 				s.cool = policy.cooldown
@@ -173,8 +175,8 @@ func (x *exchange) settle(err error) {
 		x.endJudging(err == nil)
 		x.count()
 	} else if x.tunnel != nil {
-		g.paid = paidByWhomever // nobody reads its frames
-		counts.unknownPassed.Add(1)
+		g.paid = paidByWhomever // a message whose answer did not end, or did not say
+		counts.unjudged.Add(1)
 	} else if e := (*wire.Error)(nil); errors.As(x.account.cause, &e) && e.Written {
 		g.paid = paidByWhomever
 		counts.unjudged.Add(1)
@@ -187,7 +189,7 @@ func (x *exchange) count() {
 	g, counts := &x.guard, &x.h.guard.counts
 	found := &g.judge.found
 	if found.owner {
-		x.h.guard.breakers.succeed(x.caller.chatbot, g.key(found.paidBy), x.account.start, g.probe)
+		x.h.guard.breakers.succeed(x.caller.chatbot, g.key(found.paidBy), g.began, g.probe)
 	}
 	if found.tried && !found.system {
 		counts.attempted.Add(1)

@@ -70,7 +70,7 @@ func serveBatchStart(c *call) *apiError {
 // be read fails the whole batch.
 func (c *call) runItem(item object) (object, *apiError) {
 	doc, _ := item["options"].(object)
-	if doc["providerOptions"] == nil {
+	if from := c.g.config.BatchOptions; from == "root" || from == "" && doc["providerOptions"] == nil {
 		doc = maps.Clone(doc)
 		if doc == nil {
 			doc = object{}

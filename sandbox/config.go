@@ -54,6 +54,15 @@ type Config struct {
 	// real gateway does is not known, so the default is that it does not.
 	AcceptMultipartOptions bool
 
+	// BatchOptions says whose providerOptions a batch's items are paid by. Which
+	// of them the real gateway reads is not known. Empty: the item's own, else
+	// the root's. "items": the item's own alone. "root": the root's alone.
+	BatchOptions string
+
+	// CompressSockets agrees to permessage-deflate on WebSockets if a client
+	// offers it.
+	CompressSockets bool
+
 	// NoMetadata leaves the routing metadata out of every reply.
 	NoMetadata bool
 
@@ -80,7 +89,8 @@ type Config struct {
 	// called after the body has been read; it must not read the body.
 	Fault func(r *http.Request, n int) Fault
 
-	// Observe receives every request as it arrived, before it is judged.
+	// Observe receives every request as it arrived, before it is judged, and
+	// every message of a WebSocket, as one with the method MESSAGE.
 	// It is called concurrently.
 	Observe func(Seen)
 }
@@ -129,6 +139,9 @@ func (c *Config) check() error {
 		if strings.HasPrefix(name, "vmc/") || len(v.Models) == 0 {
 			errs = append(errs, fmt.Errorf("sandbox: virtual model %q: want a name without vmc/ and at least one model", name))
 		}
+	}
+	if o := c.BatchOptions; o != "" && o != "items" && o != "root" {
+		errs = append(errs, fmt.Errorf("sandbox: batch options %q: want items, root or nothing", o))
 	}
 	if c.Latency < 0 || c.TokenInterval < 0 || c.Timeout < 0 || c.Tokens < 0 {
 		errs = append(errs, errors.New("sandbox: latency, token interval, timeout and tokens must not be negative"))

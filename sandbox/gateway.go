@@ -106,7 +106,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.fail(refuse(http.StatusNotFound, "not_found", "no such path: "+r.Method+" "+r.URL.Path))
 		return
 	}
-	if c.fault.Kind == FaultCut || c.fault.Kind == FaultStall {
+	if (c.fault.Kind == FaultCut || c.fault.Kind == FaultStall) && r.Header.Get("Upgrade") == "" {
 		c.w = &faultWriter{ResponseWriter: w, ctx: r.Context(), timeout: g.config.Timeout, fault: c.fault}
 	}
 	if c.fault.Kind == FaultEncode {
@@ -161,6 +161,8 @@ func (c *call) authenticate() *apiError {
 		key = bearer(h.Get("Authorization"))
 	case h.Get("X-Api-Key") != "":
 		key = h.Get("X-Api-Key")
+	case h.Get("Upgrade") != "":
+		key = protocolToken(h)
 	case c.route.shape == geminiShape:
 		key = h.Get("X-Goog-Api-Key")
 	}

@@ -9,9 +9,25 @@ func rawJSON(s string) json.RawMessage { return json.RawMessage(s) }
 
 // serveResponses answers POST /v1/responses.
 func serveResponses(c *call) *apiError {
-	r := c.reply()
+	r, response, item := c.response()
+	if !c.stream {
+		return c.ok(c.with("provider_metadata", response))
+	}
+	c.streamResponse(c.events(), r, response, item)
+	return nil
+}
+
+// serveResponsesEvents answers one response.create of a WebSocket.
+func serveResponsesEvents(c *call, e *events) {
+	r, response, item := c.response()
+	c.streamResponse(e, r, response, item)
+}
+
+// response makes the answer and its one output item.
+func (c *call) response() (r reply, response, item object) {
+	r = c.reply()
 	id := func(prefix string) string { return prefix + c.id[len("gen_"):] }
-	item := object{
+	item = object{
 		"id": id("msg_"), "type": "message", "role": "assistant", "status": "completed",
 		"content": []object{{"type": "output_text", "text": r.text, "annotations": []object{}, "logprobs": []object{}}},
 	}
@@ -21,7 +37,7 @@ func serveResponses(c *call) *apiError {
 			"call_id": r.callID, "name": r.tool, "arguments": r.args,
 		}
 	}
-	response := object{
+	response = object{
 		"id": c.id, "object": "response", "created_at": c.started.Unix(), "status": "completed", "model": c.out.model,
 		"error": nil, "incomplete_details": nil, "instructions": nil, "metadata": object{},
 		"output": []object{item}, "parallel_tool_calls": true, "tool_choice": "auto", "tools": []object{},
@@ -32,17 +48,12 @@ func serveResponses(c *call) *apiError {
 			"total_tokens": r.input + r.output,
 		},
 	}
-	if !c.stream {
-		return c.ok(c.with("provider_metadata", response))
-	}
-	c.streamResponse(r, response, item)
-	return nil
+	return r, response, item
 }
 
 // streamResponse sends response.created to response.completed; the metadata is
 // in the response of the last.
-func (c *call) streamResponse(r reply, response, item object) {
-	e := c.events()
+func (c *call) streamResponse(e *events, r reply, response, item object) {
 	seq := 0
 	send := func(kind string, o object) {
 		o["type"], o["sequence_number"] = kind, seq

@@ -24,6 +24,7 @@ func languageModel(c *call) string { return c.r.Header.Get("Ai-Language-Model-Id
 var fixed = map[string]route{
 	"POST /v1/chat/completions":        {surface: "chat", model: bodyModel, serve: serveChat},
 	"POST /v1/responses":               {surface: "responses", model: bodyModel, serve: serveResponses},
+	"GET /v1/responses":                {surface: "responses.socket", serve: serveResponsesSocket},
 	"POST /v1/messages":                {surface: "messages", shape: messageShape, model: bodyModel, serve: serveMessages},
 	"POST /v1/embeddings":              {surface: "embeddings", model: bodyModel, serve: serveEmbeddings},
 	"POST /v1/images/generations":      {surface: "images.generations", model: bodyModel, serve: serveImages},
@@ -52,6 +53,9 @@ var fixed = map[string]route{
 	"POST ai/batch/status":             {surface: "ai.batch.status", serve: serveBatchStatus},
 	"POST ai/batch/results":            {surface: "ai.batch.results", serve: serveBatchResults},
 	"POST ai/batch/cancel":             {surface: "ai.batch.cancel", serve: serveBatchStatus},
+	"GET ai/realtime-model":            {surface: "ai.realtime", serve: serveAISocket},
+	"GET ai/speech-model":              {surface: "ai.speech.socket", serve: serveAISocket},
+	"GET ai/transcription-model":       {surface: "ai.transcription.socket", serve: serveAISocket},
 	"GET ai/config":                    {surface: "ai.config", serve: serveAIConfig},
 }
 

@@ -8,12 +8,13 @@ import (
 	"strings"
 )
 
-// events writes a server-sent event stream: one Write and one Flush for each
-// event. After the first failure it writes nothing more.
+// events writes a server-sent event stream, one Write and one Flush for each
+// event, or the messages of a WebSocket. After the first failure it writes nothing more.
 type events struct {
-	c    *call
-	sent int
-	err  error
+	c      *call
+	socket *socket // the events are its messages, if set
+	sent   int
+	err    error
 }
 
 var errEnded = errors.New("sandbox: the stream has been ended by a fault")
@@ -36,18 +37,26 @@ func (e *events) send(name string, v any) {
 		e.write(e.failure())
 		e.err = errEnded
 	}
-	frame := "data: " + string(data) + "\n\n"
-	if name != "" {
-		frame = "event: " + name + "\n" + frame
-	}
-	e.write(frame)
+	e.write(name, data)
 }
 
-func (e *events) write(frame string) {
+// frame is an event as text; an empty name leaves the event field out.
+func frame(name string, data []byte) string {
+	if name != "" {
+		name = "event: " + name + "\n"
+	}
+	return name + "data: " + string(data) + "\n\n"
+}
+
+func (e *events) write(name string, data []byte) {
 	if e.err != nil {
 		return
 	}
-	if _, e.err = e.c.w.Write([]byte(frame)); e.err != nil {
+	if e.socket != nil {
+		e.sent, e.err = e.sent+1, e.socket.write(data)
+		return
+	}
+	if _, e.err = e.c.w.Write([]byte(frame(name, data))); e.err != nil {
 		return
 	}
 	e.sent++
@@ -58,26 +67,23 @@ func (e *events) write(frame string) {
 }
 
 // failure is the event by which the surface reports an error after the head.
-func (e *events) failure() string {
+func (e *events) failure() (name string, data []byte) {
 	const message = "the provider broke off"
-	name, o := "", object{"error": object{"message": message, "type": "internal_server_error", "param": nil, "code": nil}}
+	o := object{"error": object{"message": message, "type": "internal_server_error", "param": nil, "code": nil}}
 	switch e.c.route.surface {
 	case "messages":
 		name, o = "error", object{"type": "error", "error": object{"type": "overloaded_error", "message": message}}
-	case "responses":
+	case "responses", "responses.socket":
 		name, o = "error", object{"type": "error", "code": "server_error", "message": message, "param": nil, "sequence_number": e.sent}
 	case "ai.language":
 		o["type"] = "error"
 	}
-	data, _ := json.Marshal(o)
-	if name != "" {
-		return "event: " + name + "\ndata: " + string(data) + "\n\n"
-	}
-	return "data: " + string(data) + "\n\n"
+	data, _ = json.Marshal(o)
+	return name, data
 }
 
 // done writes the [DONE] line of OpenAI's chat streams.
-func (e *events) done() { e.write("data: [DONE]\n\n") }
+func (e *events) done() { e.write("", []byte("[DONE]")) }
 
 // tokens calls each for every token of the text, at the configured pace, until
 // the client leaves. Joined, the tokens are the text.

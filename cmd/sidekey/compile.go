@@ -27,6 +27,7 @@ func compile(ld *loaded) (proxy.Config, []Problem) {
 			OwnerTrafficKey: ld.Secrets["gateway.owner_traffic_key"],
 			AuthHeader:      c.Gateway.AuthHeader,
 			Expose:          c.Gateway.Expose,
+			Multipart:       c.Gateway.Multipart,
 			Warm:            c.Gateway.Warm,
 			RootCAs:         ld.RootCAs,
 		},

@@ -69,6 +69,7 @@ type Gateway struct {
 	AuthHeader      string   `mapstructure:"auth_header"`
 	Headers         []Header `mapstructure:"headers"`
 	Expose          []string `mapstructure:"expose"`
+	Multipart       string   `mapstructure:"multipart"`
 	Warm            int      `mapstructure:"warm"`
 	CAFile          string   `mapstructure:"ca_file"`
 }
@@ -185,7 +186,7 @@ func DefaultConfig() Config {
 		Listen:   "127.0.0.1:8787",
 		Admin:    Admin{Listen: "127.0.0.1:8788"},
 		Identity: Identity{Mode: "fixed", Chatbot: "demo", Header: IdentityHeader{Name: "x-chatbot-id"}},
-		Gateway:  Gateway{URL: "https://ai-gateway.vercel.sh", Dialect: "vercel", Warm: 2},
+		Gateway:  Gateway{URL: "https://ai-gateway.vercel.sh", Dialect: "vercel", Multipart: "refuse", Warm: 2},
 		BYOK:     BYOK{Route: "gateway", Guard: "strict", GuardUnknown: "pass", GuardWindow: 4 << 20, GuardCooldown: 15 * time.Minute},
 		Store:    Store{Kind: "local", Local: StoreLocal{Dir: "./sidekey-data"}, AWS: StoreAWS{Table: "sidekey", KMSKey: "alias/sidekey"}},
 		Cache: Cache{

@@ -18,6 +18,7 @@ type sdkCall struct {
 	code       string             // in sidekey's header, if sidekey refuses
 	retryAfter string             // header, in seconds
 	key        provider.Slug      // whose owner key is in the body, if any
+	items      int                // of a batch: each has the key as well
 	paid       sandbox.Credential // as the gateway's ledger has it, "" where it has nothing
 }
 
@@ -43,6 +44,7 @@ var (
 	openAIKey  = owner(provider.OpenAI)
 	claudeKey  = owner(provider.Anthropic)
 	cohereKey  = owner(provider.Cohere)
+	batchOfTwo = sdkCall{status: http.StatusOK, credential: "owner", key: provider.OpenAI, items: 2, paid: sandbox.BYOK}
 	wrongKey   = sdkCall{status: http.StatusUnauthorized, credential: "owner", key: provider.DeepSeek, paid: sandbox.None}
 	unclear    = refused(http.StatusBadRequest, "model_undetermined")
 	notOwned   = refused(http.StatusBadRequest, "fallback_not_owned")
@@ -135,6 +137,8 @@ var sdkCases = []struct {
 	{"ai/generateSpeech/owner", []sdkCall{openAIKey}},
 	{"ai/transcribe/owner", []sdkCall{openAIKey}},
 	{"ai/generateVideo/system", []sdkCall{system}},
+	{"ai/batch/owner", []sdkCall{batchOfTwo, free, free}},
+	{"ai/batch/system", []sdkCall{system, free, free}},
 	{"ai/models/free", []sdkCall{free}},
 	{"ai/options/owner", []sdkCall{openAIKey}},
 	{"ai/refused/virtual model", []sdkCall{unclear}},
@@ -238,7 +242,7 @@ func checkArrived(t *testing.T, got []sandbox.Seen, ledger map[int]sandbox.Entry
 		if c.paid == sandbox.BYOK && ledger[s.Seq].KeyID != string(c.key)+"#1" {
 			t.Errorf("key %q paid, want %s#1", ledger[s.Seq].KeyID, c.key)
 		}
-		checkKeys(t, s, c.key)
+		checkKeys(t, s, c.key, c.items)
 	}
 	if len(got) != 0 {
 		t.Errorf("%d requests too many reached the gateway", len(got))
@@ -247,10 +251,10 @@ func checkArrived(t *testing.T, got []sandbox.Seen, ledger map[int]sandbox.Entry
 
 // checkKeys says that the gateway's own key is in Authorization, the owner's
 // key of that one provider where the gateway looks for it, and that there is no
-// other key and no second copy anywhere.
-func checkKeys(t *testing.T, s sandbox.Seen, slug provider.Slug) {
+// other key and no second copy anywhere, but for those in a batch's items.
+func checkKeys(t *testing.T, s sandbox.Seen, slug provider.Slug, items int) {
 	t.Helper()
-	want := 1
+	want := 1 + items
 	if got := s.Header.Values("Authorization"); len(got) != 1 || got[0] != "Bearer "+sdkGatewayKey {
 		t.Errorf("Authorization does not hold the gateway's key alone")
 	}

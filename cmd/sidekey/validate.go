@@ -58,6 +58,7 @@ func validate(cfg *Config) []Problem {
 		c.word(at+".route", r.Route, "gateway", "direct")
 	}
 	c.word("gateway.dialect", cfg.Gateway.Dialect, "vercel", "header")
+	c.word("gateway.multipart", cfg.Gateway.Multipart, "refuse", "field")
 	c.number("gateway.warm", cfg.Gateway.Warm, 0, 1000)
 	c.word("limits.half_close", cfg.Limits.HalfClose, "close", "allow")
 	c.word("log.level", cfg.Log.Level, "debug", "info", "warn", "error")

@@ -77,6 +77,7 @@ type headCheck struct {
 	http11                  bool
 	lines, members          int
 	hosts, lengths, codings int
+	types                   int
 }
 
 // line checks the first line of raw and returns its length with the CRLF.
@@ -121,6 +122,8 @@ func (c *headCheck) field(name, value []byte) error {
 			}
 		} else if fold(name, "connection") {
 			return c.connection(value)
+		} else if fold(name, "content-type") {
+			c.types++
 		}
 	case 't':
 		if fold(name, "transfer-encoding") {
@@ -160,6 +163,10 @@ func (c *headCheck) whole() error {
 		return refuse("there is not exactly one Host (RFC 9112 section 3.2)")
 	case c.lengths > 1:
 		return refuse("Content-Length is repeated (RFC 9112 section 6.3)")
+	case c.types > 1:
+		// Servers differ on which one counts: a form to one is JSON to another, and
+		// fasthttp shows the last one only.
+		return refuse("Content-Type is repeated (RFC 9110 section 8.3)")
 	case c.codings > 1:
 		return refuse("Transfer-Encoding is repeated (RFC 9112 section 6.1)")
 	case c.lengths > 0 && c.codings > 0:

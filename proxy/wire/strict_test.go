@@ -14,12 +14,13 @@ const h11 = " HTTP/1.1\r\n"
 
 func TestCheckHeadStatus(t *testing.T) {
 	for raw, want := range map[string]int{
-		"GET / HTTP/2.0\r\nHost: x\r\n\r\n":                                                            505,
-		"CONNECT /" + h11 + "Host: x\r\n\r\n":                                                          405,
-		"GET /" + h11 + "Host: x\r\nExpect: x\r\n\r\n":                                                 417,
-		"GET /" + h11 + "Host: x\r\n" + strings.Repeat("X: y\r\n", maxHeadLines) + "\r\n":              431,
-		"GET /a#b" + h11 + "Host: x\r\n\r\n":                                                           400,
-		"POST /" + h11 + "Host: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n": 400,
+		"GET / HTTP/2.0\r\nHost: x\r\n\r\n":                                                                                   505,
+		"CONNECT /" + h11 + "Host: x\r\n\r\n":                                                                                 405,
+		"GET /" + h11 + "Host: x\r\nExpect: x\r\n\r\n":                                                                        417,
+		"GET /" + h11 + "Host: x\r\n" + strings.Repeat("X: y\r\n", maxHeadLines) + "\r\n":                                     431,
+		"POST /" + h11 + "Host: x\r\nContent-Type: application/json\r\ncontent-type: multipart/form-data; boundary=b\r\n\r\n": 400,
+		"GET /a#b" + h11 + "Host: x\r\n\r\n":                                                                                  400,
+		"POST /" + h11 + "Host: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n":                        400,
 	} {
 		h, err := parseHead(t, raw)
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +17,7 @@ const tunnelGrace = 5 * time.Second
 
 // A Tunnel is a client's and an upstream's connection after a 101. Bytes go
 // both ways as they come: frames, and with them close codes, pings and
-// extensions, are nobody's business here.
+// extensions, are nobody's business here, unless there is an Inspector.
 //
 // Silence has no limit. A peer that has vanished is found by TCP keep-alive
 // (net's default for clients, Config.Dialer's for the upstream: some two to
@@ -38,6 +37,8 @@ type Tunnel struct {
 	up     int64 // bytes towards the upstream
 	down   int64
 	done   func(up, down int64, err error)
+
+	inspected *inspected // nil for most
 
 	taken atomic.Bool // by run, or by a close before it
 	ended atomic.Pointer[tunnelEnd]
@@ -106,11 +107,10 @@ func (t *Tunnel) downward() {
 	c := t.c
 	for {
 		if b := c.in.unread(); len(b) > 0 {
-			if _, err := t.client.Write(b); err != nil {
+			if err := t.writeDown(b); err != nil {
 				t.cut(errClientLeft)
 				return
 			}
-			t.down += int64(len(b))
 			c.in.taken()
 		}
 		err := c.in.fill(c.nc, largeBuf)
@@ -146,21 +146,18 @@ func (t *Tunnel) upward(client io.Reader) {
 			t.cut(errClientLeft)
 			return
 		}
-		b := t.in.unread()
-		if !deaf {
-			err = c.sock.writeWithin(c.t.cfg.Write)
-			if err == nil {
-				_, err = c.nc.Write(b)
+		switch {
+		case deaf:
+		case t.inspected == nil:
+			err = t.writeUp(t.in.unread())
+		default:
+			if deaf, err = t.passMessages(); err == nil && !deaf {
+				continue
 			}
-			switch {
-			case err == nil:
-				t.up += int64(len(b))
-			case errors.Is(err, os.ErrDeadlineExceeded):
-				t.cut(&TruncatedError{Where: "in a tunnel", Err: err})
+		}
+		if err != nil {
+			if deaf = t.failedUp(err); !deaf {
 				return
-			default:
-				deaf = true
-				c.sock.readBy(time.Now().Add(tunnelGrace))
 			}
 		}
 		t.in.taken()

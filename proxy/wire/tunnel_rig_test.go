@@ -24,6 +24,8 @@ type tunneller struct {
 	*Transport
 	dial func() net.Conn // a client
 
+	inspect *Inspector // if set
+
 	ends  chan tunnelled
 	fails chan error
 	spoil func(*fasthttp.RequestCtx) // after Join, if set
@@ -86,6 +88,9 @@ func (g *tunneller) serve(ctx *fasthttp.RequestCtx) {
 	case tunnel == nil:
 		Relay(ctx, rep, nil)
 	default:
+		if g.inspect != nil {
+			tunnel.Inspect(g.inspect)
+		}
 		tunnel.Join(ctx, rep, nil, []byte("X-Own: 1\r\n"), func(up, down int64, err error) {
 			g.ends <- tunnelled{up, down, err}
 		})

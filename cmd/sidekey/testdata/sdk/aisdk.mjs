@@ -116,6 +116,25 @@ test('ai/generateVideo/system', async (call) => {
   assert.equal(videos[0].mediaType, 'video/mp4');
 });
 
+// Batches: each item and the options for all are pinned, and the results say who
+// paid for an item.
+for (const [who, model] of [['owner', owned], ['system', unowned]]) {
+  test(`ai/batch/${who}`, async (call) => {
+    const batch = client(call).experimental_batch();
+    const options = (text) => ({ prompt: [{ role: 'user', content: [{ type: 'text', text }] }] });
+    const { batchId } = await batch.doStartBatch({
+      requests: ['a', 'b'].map((id) => ({ id, type: 'text', modelId: model, options: options(`hello ${id}`) })),
+      providerOptions: { gateway: { tags: ['nightly'] } },
+    });
+    assert.equal((await batch.doGetBatchStatus({ batchId })).status, 'completed');
+    const paid = [];
+    for await (const item of await batch.doGetBatchResults({ batchId })) {
+      paid.push(item.result.providerMetadata.gateway.routing.attempts[0].credentialType);
+    }
+    assert.deepEqual(paid, who === 'owner' ? ['byok', 'byok'] : ['system', 'system']);
+  });
+}
+
 test('ai/models/free', async (call) => {
   const { models } = await client(call).getAvailableModels();
   assert.ok(models.some((model) => model.id === owned));
