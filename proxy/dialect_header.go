@@ -30,12 +30,15 @@ func newHeader(c *GatewayConfig) *header {
 // keys for the provider it is the first. Providers whose
 // credential is no header value (service accounts, request signing) cannot be
 // called this way, and neither can surfaces that only Vercel's protocol has.
+// Who is shown the key is said by the model alone: such gateways do not read
+// only, so a client that names another provider there would have its key sent
+// to the model's.
 func (d *header) carries(r *request, slugs []provider.Slug) bool {
 	switch r.surface {
 	case detect.AIBatch, detect.AISocket, detect.ResponsesSocket, detect.ClientSecrets, detect.Other:
 		return false
 	}
-	if len(slugs) != 1 {
+	if len(slugs) != 1 || slugs[0] != r.provider {
 		return false
 	}
 	p, ok := provider.Lookup(slugs[0])

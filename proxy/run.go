@@ -175,6 +175,9 @@ func (x *exchange) probeOther(body []byte, wrong error) {
 			x.provider = x.snap.detector.Provider(id)
 			x.target.Provider = x.provider
 			x.model = modelKnown
+			if detect.Virtual(id) {
+				x.model = modelUnclear // as on every other surface, see facts.read
+			}
 		}
 	}
 }

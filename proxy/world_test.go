@@ -35,7 +35,7 @@ const (
 // A world is a sidecar between a client and a stand-in gateway, all real: real
 // sockets, a real store on disk, the real cache.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	gateway *sandbox.Gateway
 	store   *credstore.Local
 	owner   *credstore.Owner
@@ -65,7 +65,7 @@ func testConfig() Config {
 }
 
 // newWorld starts one. edit may change the two configurations first.
-func newWorld(t *testing.T, edit func(*Config, *sandbox.Config)) *world {
+func newWorld(t testing.TB, edit func(*Config, *sandbox.Config)) *world {
 	t.Helper()
 	w := &world{t: t, cfg: testConfig(), log: &logBuffer{}}
 	box := sandbox.Config{
@@ -245,7 +245,7 @@ func (l *logBuffer) String() string {
 	return l.buf.String()
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

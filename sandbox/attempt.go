@@ -101,7 +101,7 @@ func (g *Gateway) plan(asked string, o *options) (*outcome, *apiError) {
 	out := &outcome{asked: asked, paid: None, started: time.Now()}
 	tries := 0
 	for _, m := range models {
-		if strings.Contains(m, unknownModel) {
+		if unlisted(m) {
 			continue
 		}
 		canonical, hosts := resolve(m)

@@ -182,7 +182,7 @@ func (c *call) pay(model string, doc object) (*outcome, *apiError) {
 // provider's own header: while one is there nothing else is tried, even when
 // it is wrong; without one the platform pays.
 func (c *call) planHeader(model string) (*outcome, *apiError) {
-	if strings.Contains(model, unknownModel) {
+	if unlisted(model) {
 		return nil, modelNotFound(model)
 	}
 	canonical, hosts := resolve(model)

@@ -82,6 +82,12 @@ func bareFamily(model string) string {
 // unknownModel marks the ids for which the stand-in answers 404.
 const unknownModel = "no-such-model"
 
+// unlisted reports the ids that the stand-in does not know: those, and what has
+// an empty creator.
+func unlisted(model string) bool {
+	return strings.Contains(model, unknownModel) || strings.HasPrefix(model, "/")
+}
+
 // catalogue is what GET /v1/models lists: something of every kind.
 var catalogue = []struct{ id, kind string }{
 	{"openai/gpt-5.4-mini", "language"},
