@@ -73,7 +73,7 @@ func TestServeStartsWithoutCredentials(t *testing.T) {
 	if asked.Load() == 0 {
 		t.Error("the metadata service was not asked at all: nothing is tested")
 	}
-	if !strings.Contains(p.logs.String(), "no AWS credentials were found: give this machine a role, or set AWS_PROFILE") {
+	if !strings.Contains(p.logs.String(), "this machine got no AWS credentials") {
 		t.Errorf("the log does not say what is missing: %s", p.logs.String())
 	}
 	if len(r.gateway.Ledger()) > 0 {
