@@ -51,7 +51,6 @@ func (t *Tunnel) Inspect(i *Inspector) {
 type inspected struct {
 	*Inspector
 	reader frameReader
-	closed bool // the client has sent a close frame
 
 	mu      sync.Mutex // guards what follows, and writes to the client
 	down    frameTracker
