@@ -20,6 +20,7 @@ const batchModel = "openai/gpt-5.4-mini"
 // gateway that reads a batch's options in one of the three ways.
 func newBatchWorld(t *testing.T, reads string) *world {
 	w := newWorld(t, func(c *Config, box *sandbox.Config) {
+		c.BYOK.Guard = GuardReport // a strict one refuses them
 		c.Limits.Body, c.Limits.ScanWindow = 64<<20, 16<<10
 		c.Timeouts.HeaderWait = time.Minute // the stand-in takes its time for thousands of items
 		box.BatchOptions = reads

@@ -62,6 +62,8 @@ func TestRefusalsReachNobody(t *testing.T) {
 		{"two content types", "/v1/audio/transcriptions", form, []string{"Content-Type: multipart/form-data; boundary=b", "Content-Type: multipart/form-data; boundary=b"}, codeMalformed, ""},
 		{"speech", "/v1/audio/speech", `{"model":"openai/tts-1","input":"hi","voice":"alloy"}`, nil, codeUnsupported, ""},
 		{"unknown path with a model", "/v1/new-thing", `{"model":"openai/gpt-5"}`, nil, codeUnsupported, ""},
+		{"unknown path, the owner's provider among options", "/v1/new-thing", `{"model":"cohere/command-a","providerOptions":{"gateway":{"only":["openai"]}}}`, nil, codeUnsupported, ""},
+		{"unknown path, the owner's model as a fallback", "/v1/new-thing", `{"model":"cohere/command-a","models":["openai/gpt-5"]}`, nil, codeFallbackNotOwned, "models"},
 		{"unknown path, unreadable", "/v1/new-thing", `model=openai/gpt-5`, nil, codeModelUndetermined, "model"},
 		{"credits", "/v1/credits", ``, nil, codePathNotExposed, ""},
 		{"report", "/v1/report?from=x", ``, nil, codePathNotExposed, ""},

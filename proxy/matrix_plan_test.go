@@ -190,8 +190,7 @@ func (c *cell) headered(p promise) promise {
 
 // guarded is section 8: through the vercel dialect a key that fails lets the
 // platform pay once. What was not streamed becomes an error; the next call is
-// refused, and nothing is sent. Where a reply is silent the guard is blind, and
-// the totals tell.
+// refused, and nothing is sent.
 func (c *cell) guarded(p promise) (first, second promise) {
 	p.status, p.payer, p.cut = 200, ownerPays, c.state.cut
 	told := c.state.status
@@ -212,9 +211,6 @@ func (c *cell) guarded(p promise) (first, second promise) {
 		return p, p
 	}
 	p.payer = platformLeaks
-	if c.row.silent {
-		return p, p
-	}
 	if !c.row.streamed {
 		p.as, p.status, p.code = "none", told, "owner_key_failed"
 	}

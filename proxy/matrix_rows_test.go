@@ -42,8 +42,6 @@ type matrixRow struct {
 	free    bool   // nobody pays
 	framed  bool   // what is asked for stands in frames that come later
 	unknown bool   // sidekey knows the model alone
-	silent  bool   // the reply does not say who paid, so that the guard cannot know
-	pins    int    // places where the key stands; 0: one
 	begun   bool   // the reply has begun by the time that a provider fails
 	status  int    // of the gateway to the platform's call, if not 200
 }
@@ -113,7 +111,7 @@ var matrixRows = []matrixRow{
 	{name: "ai decision", surface: detect.AIDecision, path: "/v4/ai/decision-model", members: `"questions":{}`, place: placeHeader, modelHeader: "ai-model-id", model: gptModel, slug: "openai",
 		carries: true, headed: true},
 	{name: "ai batch", surface: detect.AIBatch, path: "/v4/ai/batch/start", members: `"requests":[{"id":"1","type":"text","modelId":"{M}","options":{"prompt":[]}}]`,
-		place: placeHeader, modelHeader: "ai-model-id", model: gptModel, slug: "openai", carries: true, silent: true, pins: 2},
+		place: placeHeader, modelHeader: "ai-model-id", model: gptModel, slug: "openai"}, // refused: its reply does not say who paid
 	{name: "ai socket without a handshake", surface: detect.AISocket, method: "GET", path: "/v4/ai/realtime-model?ai-model-id={M}", place: placeQuery, model: "openai/gpt-realtime", slug: "openai",
 		status: 426},
 	{name: "gemini", surface: detect.GeminiNative, path: "/v1beta/models/{M}:generateContent", members: `"contents":[]`, place: placePath, model: "gemini-3-flash", slug: "google",

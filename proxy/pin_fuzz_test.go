@@ -10,7 +10,7 @@ import (
 // pinRows are the surfaces whose JSON body carries an owner's key, at its root.
 func pinRows() (rows []*matrixRow) {
 	for i := range matrixRows {
-		if r := &matrixRows[i]; r.carries && r.json() && !r.free && !r.silent {
+		if r := &matrixRows[i]; r.carries && r.json() && !r.free {
 			rows = append(rows, r)
 		}
 	}

@@ -103,6 +103,8 @@ type policy struct {
 	direct func(provider.Slug) bool
 	// native says whether a provider takes the request as it stands.
 	native func(*request, provider.Slug) bool
+	// strict: what nobody could judge in time is refused (byok.guard: strict).
+	strict bool
 	// carries says whether the request can take the owner keys of these
 	// providers through the gateway: the dialect knows.
 	carries func(*request, []provider.Slug) bool
@@ -180,7 +182,9 @@ func decideOwner(o *owner, r *request, p *policy) Plan {
 		// never goes to the gateway instead, not even as a fallback.
 		return decideDirect(r, slugs, p)
 	}
-	if !p.carries(r, slugs) {
+	if !p.carries(r, slugs) || p.strict && r.surface == detect.AIBatch {
+		// A batch runs later, and its reply does not say who pays: a guard that is
+		// to stop the second leak would not know of the first.
 		return refuse(codeUnsupported, "")
 	}
 	return Plan{Route: RouteOwner, Slugs: slugs}

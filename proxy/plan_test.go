@@ -48,6 +48,8 @@ func TestPlan(t *testing.T) {
 	form := func(r *request) { r.place = detect.InMultipart }
 	fields := gateway
 	fields.carries = (&vercel{forms: true}).carries
+	guarded := gateway
+	guarded.strict = true
 	inHeader := gateway
 	inHeader.carries, inHeader.frames = (*header)(nil).carries, false
 	direct := gateway
@@ -100,6 +102,7 @@ func TestPlan(t *testing.T) {
 		{"a batch carries it", openai, chat("openai", on(detect.AIBatch)), gateway, own("openai")},
 		{"a batch whose items differ", both, chat("openai", on(detect.AIBatch), mixed), gateway, refuse(codeOptionNotAllowed, "requests")},
 		{"a batch of others' providers, whose items differ", openai, chat("groq", on(detect.AIBatch), mixed, only("groq", "xai")), gateway, sys},
+		{"a batch under a strict guard", openai, chat("openai", on(detect.AIBatch)), guarded, refuse(codeUnsupported, "")},
 		{"asking about a batch is system", openai, chat("", on(detect.AIBatch), model(modelNone)), gateway, sys},
 		{"a batch in the header dialect", openai, chat("openai", on(detect.AIBatch)), inHeader, refuse(codeUnsupported, "")},
 		{"a socket cannot carry it", openai, chat("openai", on(detect.AISocket)), gateway, refuse(codeUnsupported, "")},

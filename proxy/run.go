@@ -177,6 +177,8 @@ func (x *exchange) probeOther(body []byte, wrong error) {
 			x.model = modelKnown
 			if detect.Virtual(id) {
 				x.model = modelUnclear // as on every other surface, see facts.read
+			} else {
+				x.readOptions(x.snap.detector, body) // only and models can ask for an owner's provider
 			}
 		}
 	}

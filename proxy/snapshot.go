@@ -82,7 +82,7 @@ func compile(c *Config, old *snapshot, oldConfig *Config) (*snapshot, error) {
 	}
 	byok := c.BYOK // the caller's may change
 	byok.Routes = slices.Clone(byok.Routes)
-	s.policy = policy{direct: byok.direct, native: native, carries: s.dialect.carries, frames: c.Gateway.Dialect == DialectVercel}
+	s.policy = policy{direct: byok.direct, native: native, carries: s.dialect.carries, frames: c.Gateway.Dialect == DialectVercel, strict: s.guard.mode == guardStrict}
 	if s.directory, err = newDirectory(c); err != nil {
 		return nil, err
 	}

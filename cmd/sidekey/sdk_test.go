@@ -18,7 +18,6 @@ type sdkCall struct {
 	code       string             // in sidekey's header, if sidekey refuses
 	retryAfter string             // header, in seconds
 	key        provider.Slug      // whose owner key is in the body, if any
-	items      int                // of a batch: each has the key as well
 	paid       sandbox.Credential // as the gateway's ledger has it, "" where it has nothing
 }
 
@@ -44,7 +43,6 @@ var (
 	openAIKey  = owner(provider.OpenAI)
 	claudeKey  = owner(provider.Anthropic)
 	cohereKey  = owner(provider.Cohere)
-	batchOfTwo = sdkCall{status: http.StatusOK, credential: "owner", key: provider.OpenAI, items: 2, paid: sandbox.BYOK}
 	wrongKey   = sdkCall{status: http.StatusUnauthorized, credential: "owner", key: provider.DeepSeek, paid: sandbox.None}
 	unclear    = refused(http.StatusBadRequest, "model_undetermined")
 	notOwned   = refused(http.StatusBadRequest, "fallback_not_owned")
@@ -137,7 +135,6 @@ var sdkCases = []struct {
 	{"ai/generateSpeech/owner", []sdkCall{openAIKey}},
 	{"ai/transcribe/owner", []sdkCall{openAIKey}},
 	{"ai/generateVideo/system", []sdkCall{system}},
-	{"ai/batch/owner", []sdkCall{batchOfTwo, free, free}},
 	{"ai/batch/system", []sdkCall{system, free, free}},
 	{"ai/models/free", []sdkCall{free}},
 	{"ai/options/owner", []sdkCall{openAIKey}},
@@ -152,6 +149,7 @@ var sdkCases = []struct {
 	{"ai/refused/path", []sdkCall{hidden}},
 	{"ai/refused/no keys", []sdkCall{noKeys}},
 	{"ai/refused/no keys, again", []sdkCall{noKeys, noKeys}},
+	{"ai/refused/batch", []sdkCall{cannot}},
 	{"ai/refused/stream", []sdkCall{notAllowed}},
 
 	{"langchain/chat/owner", []sdkCall{openAIKey}},
@@ -242,7 +240,7 @@ func checkArrived(t *testing.T, got []sandbox.Seen, ledger map[int]sandbox.Entry
 		if c.paid == sandbox.BYOK && ledger[s.Seq].KeyID != string(c.key)+"#1" {
 			t.Errorf("key %q paid, want %s#1", ledger[s.Seq].KeyID, c.key)
 		}
-		checkKeys(t, s, c.key, c.items)
+		checkKeys(t, s, c.key)
 	}
 	if len(got) != 0 {
 		t.Errorf("%d requests too many reached the gateway", len(got))
@@ -251,10 +249,10 @@ func checkArrived(t *testing.T, got []sandbox.Seen, ledger map[int]sandbox.Entry
 
 // checkKeys says that the gateway's own key is in Authorization, the owner's
 // key of that one provider where the gateway looks for it, and that there is no
-// other key and no second copy anywhere, but for those in a batch's items.
-func checkKeys(t *testing.T, s sandbox.Seen, slug provider.Slug, items int) {
+// other key and no second copy anywhere.
+func checkKeys(t *testing.T, s sandbox.Seen, slug provider.Slug) {
 	t.Helper()
-	want := 1 + items
+	want := 1
 	if got := s.Header.Values("Authorization"); len(got) != 1 || got[0] != "Bearer "+sdkGatewayKey {
 		t.Errorf("Authorization does not hold the gateway's key alone")
 	}
