@@ -21,7 +21,9 @@ import (
 
 // The race detector multiplies memory; .ci/run runs this without it.
 
-// residentLimit is what fifty large uploads at a time may take, in KiB.
+// residentLimit is what fifty large uploads at a time may take, in KiB, besides
+// the pages of the program itself: those are the same for one upload, and grew
+// by a third with the AWS SDK.
 const residentLimit = 100 << 10
 
 // uploadChild tells this test binary to be the sidecar, and where its gateway
@@ -61,6 +63,7 @@ func TestAllocLargeUploadsStayUnder100MB(t *testing.T) {
 	url, err := bufio.NewReader(out).ReadString('\n')
 	must(t, err)
 	url = strings.TrimSpace(url)
+	program := memory(t, child.Process.Pid, "RssFile")
 
 	const text = 20 << 20
 	filler := `"messages":["` + strings.Repeat("x", text) + `"]`
@@ -92,7 +95,7 @@ func TestAllocLargeUploadsStayUnder100MB(t *testing.T) {
 			path = "/v4/ai/batch/start"
 		}
 		uploadAtOnce(t, url+path, contentType, c.body, c.chunked)
-		peak := peakResident(t, child.Process.Pid)
+		peak := memory(t, child.Process.Pid, "VmHWM") - program
 		t.Logf("%s: %d MiB at most so far, %v", c.name, peak>>10, time.Since(began).Round(time.Millisecond))
 		if peak > residentLimit {
 			t.Fatalf("%s: %d KiB resident, want at most %d", c.name, peak, residentLimit)
@@ -146,19 +149,19 @@ func uploadAtOnce(t *testing.T, url, contentType, body string, chunked bool) {
 	all.Wait()
 }
 
-// peakResident returns VmHWM of a process, in KiB.
-func peakResident(t *testing.T, pid int) int {
+// memory returns one of the figures of a process's status, in KiB (proc(5)).
+func memory(t *testing.T, pid int, name string) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	must(t, err)
 	for line := range strings.Lines(string(status)) {
-		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
 			n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB"))
 			must(t, err)
 			return n
 		}
 	}
-	t.Fatal("no VmHWM")
+	t.Fatal("no " + name)
 	return 0
 }
 
@@ -167,6 +170,7 @@ func serveUploads(t *testing.T, up string) {
 	w := newWorld(t, func(c *Config, _ *sandbox.Config) {
 		c.Gateway.URL, c.Limits.Body, c.Limits.ScanWindow = up, 64<<20, 0
 		c.Gateway.Multipart = MultipartField
+		c.BYOK.Guard = GuardReport // a strict one refuses batches
 	})
 	w.keep("shop", "openai", openaiCanary)
 	fmt.Println(w.url)
