@@ -51,7 +51,10 @@ func TestSpooledBodiesLeaveNoFile(t *testing.T) {
 		must(t, err)
 		must(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
 		fmt.Fprintf(conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:200<<10])
-		waitFor(t, func() bool { return len(spoolFiles(t, dir)) == 1 })
+		waitFor(t, func() bool { // it has a name for a moment
+			names, err := os.ReadDir(dir)
+			return err == nil && len(names) == 0 && len(spoolFiles(t, dir)) == 1
+		})
 		if modes := spoolFiles(t, dir); len(modes) != 1 || modes[0] != 0o600 {
 			t.Errorf("%s: files open with modes %v, want one with 0600", name, modes)
 		}
