@@ -185,7 +185,7 @@ func TestAWSNeverHasMoreThanEightCallsAtKMS(t *testing.T) {
 	a := openAWS(t, w)
 	fill(t, a, 40, provider.OpenAI)
 	var running, most atomic.Int64
-	eight := make(chan struct{})
+	eight, release := make(chan struct{}), make(chan struct{})
 	var full sync.Once
 	w.Fault(func(c awstest.Call) awstest.Fault {
 		if c.Op != "kms:Decrypt" {
@@ -198,7 +198,7 @@ func TestAWSNeverHasMoreThanEightCallsAtKMS(t *testing.T) {
 		if n == maxKMSCalls {
 			full.Do(func() { close(eight) })
 		}
-		<-eight
+		<-release
 		return awstest.Fault{}
 	})
 	// Two caches, as after a reload, share the process's eight.
@@ -220,6 +220,7 @@ func TestAWSNeverHasMoreThanEightCallsAtKMS(t *testing.T) {
 	if n := len(a.cipher.slots); n != maxKMSCalls {
 		t.Errorf("%d slots taken, want all %d", n, maxKMSCalls)
 	}
+	close(release)
 	all.Wait()
 	if n := most.Load(); n != maxKMSCalls {
 		t.Errorf("%d calls at a time, want %d", n, maxKMSCalls)
