@@ -103,7 +103,9 @@ func (a *AWS) Chatbots(ctx context.Context, account string) ([]string, error) {
 		more, what = a.ofAccount(account), "dynamodb Query on index "+accountIndex+" of table "
 	}
 	for {
-		page, last, err := more(ctx)
+		within, cancel := context.WithTimeout(ctx, callTimeout)
+		page, last, err := more(within)
+		cancel()
 		if err = a.explain(what+a.cfg.Table, err); err != nil {
 			return nil, err
 		}
@@ -129,8 +131,6 @@ type pager func(context.Context) (page []map[string]types.AttributeValue, last b
 func (a *AWS) scan() pager {
 	pages := dynamodb.NewScanPaginator(a.db, &dynamodb.ScanInput{TableName: &a.cfg.Table, ProjectionExpression: aws.String("chatbot_id")})
 	return func(ctx context.Context) ([]map[string]types.AttributeValue, bool, error) {
-		ctx, cancel := context.WithTimeout(ctx, callTimeout)
-		defer cancel()
 		out, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, false, err
@@ -147,8 +147,6 @@ func (a *AWS) ofAccount(account string) pager {
 		ProjectionExpression:      aws.String("chatbot_id"),
 	})
 	return func(ctx context.Context) ([]map[string]types.AttributeValue, bool, error) {
-		ctx, cancel := context.WithTimeout(ctx, callTimeout)
-		defer cancel()
 		out, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, false, err

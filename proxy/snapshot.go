@@ -32,8 +32,6 @@ type snapshot struct {
 	ownHeaders []string
 	limits     Limits
 	guard      guardPolicy
-	// fused: owner calls have a gateway key of their own.
-	fused bool
 }
 
 // A template is a HeaderTemplate, cut at its {provider}.
@@ -58,7 +56,7 @@ func compile(c *Config, old *snapshot, oldConfig *Config) (*snapshot, error) {
 	s := &snapshot{
 		gateway: upstream{host: u.Host, prefix: strings.TrimSuffix(u.EscapedPath(), "/")},
 		expose:  slices.Clone(c.Gateway.Expose), forward: c.Gateway.Key.IsZero(),
-		limits: c.Limits, guard: newGuardPolicy(c), fused: !c.Gateway.OwnerTrafficKey.IsZero(),
+		limits: c.Limits, guard: newGuardPolicy(c),
 	}
 	if s.limits.ScanWindow == 0 {
 		s.limits.ScanWindow = defaultScanWindow

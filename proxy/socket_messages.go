@@ -132,7 +132,7 @@ func (x *exchange) refuseMessage(event []byte, route Route) *refusal {
 	switch {
 	case route != RouteOwner && route != RouteSystem:
 		return refused(codeUnsupported) // a socket leads to the gateway only
-	case route == RouteSystem && x.snap.fused:
+	case route == RouteSystem && x.snap.guard.fuse:
 		return &refusal{code: codeUnsupported, param: "model"}
 	case x.creator:
 		return nil
