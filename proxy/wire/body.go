@@ -240,6 +240,13 @@ func (b *Body) fill() error {
 	if err == nil {
 		return nil
 	}
+	return b.stop(err)
+}
+
+// stop makes the error that ended a read the body's end, and returns it: nil
+// if that end is a proper one.
+func (b *Body) stop(err error) error {
+	c := b.c
 	if err == io.EOF && b.framing == untilClose && !(c.overTLS && c.sock.sawEOF) {
 		// The close is the end. A reset is not, and over TLS neither is a
 		// FIN without close_notify, which anybody on the path could have sent
@@ -249,11 +256,14 @@ func (b *Body) fill() error {
 	}
 	switch {
 	case c.gone.Load():
-		return errClientLeft // the watcher has closed the socket under us
+		err = errClientLeft // the watcher has closed the socket under us
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return errIdleLimit
+		err = errIdleLimit
+	default:
+		err = &TruncatedError{Where: b.where(), Err: err}
 	}
-	return &TruncatedError{Where: b.where(), Err: err}
+	b.end = err
+	return err
 }
 
 func (b *Body) where() string {

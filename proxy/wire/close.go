@@ -9,6 +9,11 @@ func (c *Conn) OnClose(f func(*Conn)) { c.onClose = f }
 // Close closes the connection. What is held is not written: a reply that got
 // here without release was broken off.
 func (c *Conn) Close() error {
+	for n := c.loaned.Load(); n > 0; n = c.loaned.Load() {
+		if c.loaned.CompareAndSwap(n, n-1) {
+			return nil
+		}
+	}
 	c.leaves()
 	if c.linger.CompareAndSwap(true, false) {
 		c.lingered()
@@ -22,6 +27,12 @@ func (c *Conn) Close() error {
 	c.tell()
 	return err
 }
+
+// escape is called in a HijackHandler that has given the connection away: the
+// close that follows when the handler returns is left undone. fasthttp's own
+// way to that, KeepHijackedConns, loses the read buffer each time. If somebody
+// else's close comes first, that one is left undone, and the server's is good.
+func (c *Conn) escape() { c.loaned.Add(1) }
 
 // Abort closes the connection at once, from whatever goroutine, with a reset
 // where it can: for an HTTP/1.0 client a plain close would be the proper end of

@@ -29,6 +29,10 @@ type Conn struct {
 	closing  atomic.Bool
 	presence presence
 
+	loops  *loops           // carry streams to it
+	server *fasthttp.Server // serves it
+	loaned atomic.Int32     // how many closes of the server are not for it, see escape
+
 	halfClose bool // may close its sending half and still wait
 
 	onClose func(*Conn) // called once, when it is closed

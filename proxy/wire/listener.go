@@ -19,6 +19,7 @@ type Listener struct {
 	net.Listener
 	cfg       *tls.Config
 	watch     watcher
+	loops     loops
 	halfClose atomic.Bool
 }
 
@@ -33,6 +34,7 @@ func (l *Listener) AllowHalfClose(allow bool) { l.halfClose.Store(allow) }
 func (l *Listener) Close() error {
 	err := l.Listener.Close()
 	l.watch.end()
+	l.loops.end()
 	return err
 }
 
@@ -53,11 +55,12 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if err != nil {
 		if errors.Is(err, net.ErrClosed) {
 			l.watch.end() // whoever closed it closed what is below
+			l.loops.end()
 		}
 		return nil, err
 	}
 	c := newConn(nc, l.cfg)
-	c.watch, c.halfClose = &l.watch, l.halfClose.Load()
+	c.watch, c.loops, c.halfClose = &l.watch, &l.loops, l.halfClose.Load()
 	return c, nil
 }
 

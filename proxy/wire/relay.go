@@ -61,6 +61,10 @@ func Relay(ctx *fasthttp.RequestCtx, rep *Reply, tap func(p []byte)) error {
 		relayUntilClose(ctx, b)
 		return nil
 	}
+	if b.streams(ctx) {
+		relayInLoop(ctx, b)
+		return nil
+	}
 	size := -1
 	if b.framing == fixedLength {
 		size = int(b.toCome())

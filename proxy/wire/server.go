@@ -66,7 +66,6 @@ func (noLogger) Printf(string, ...any) {}
 func NewServer(h fasthttp.RequestHandler, opts ServerOptions) *fasthttp.Server {
 	opts.defaults()
 	s := &fasthttp.Server{
-		Handler:     opts.guard(h),
 		Concurrency: opts.Concurrency,
 		Logger:      opts.Logger,
 
@@ -101,6 +100,7 @@ func NewServer(h fasthttp.RequestHandler, opts ServerOptions) *fasthttp.Server {
 			return fasthttp.RequestConfig{ReadTimeout: opts.BodyTimeout}
 		},
 	}
+	s.Handler = opts.guard(s, h)
 	if opts.Expect != nil {
 		s.ExpectHandler = opts.Expect
 	}
@@ -123,10 +123,11 @@ const expect = "Expect"
 
 // guard sets the limits of a request and keeps a panic from ending the
 // process: fasthttp does not recover.
-func (o *ServerOptions) guard(h fasthttp.RequestHandler) fasthttp.RequestHandler {
+func (o *ServerOptions) guard(s *fasthttp.Server, h fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		if c := ClientConn(ctx); c != nil {
 			c.begin(o.BodyTimeout, o.WriteTimeout)
+			c.server = s
 			if c.gate.heads < ctx.ConnRequestNum() {
 				// The parser reads a request where none begins.
 				o.fail(ctx, fasthttp.StatusBadRequest)

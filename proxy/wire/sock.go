@@ -10,6 +10,8 @@ import (
 	"time"
 )
 
+var noTime time.Time
+
 // lazyDeadline is a deadline that is moved forward without touching a timer.
 // What was armed may be earlier than what is wanted; when it fires, the wait
 // is armed anew and goes on. So a stream costs one timer operation in each
@@ -49,6 +51,8 @@ type sock struct {
 
 	writeWait time.Duration // limit on standing still
 
+	now now // for loops
+
 	peekFn  func(fd uintptr) // cached: a closure per probe would allocate
 	peekGot peekResult
 	peekBuf [1]byte
@@ -66,8 +70,8 @@ func (s *sock) reset(nc net.Conn) {
 }
 
 func (s *sock) Read(p []byte) (int, error) {
-	if s.noWait && s.peek() == quiet {
-		return 0, errWouldWait
+	if s.noWait {
+		return s.readNow(p)
 	}
 	for {
 		n, err := s.nc.Read(p)

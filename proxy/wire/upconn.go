@@ -28,8 +28,9 @@ type upConn struct {
 	pieces [][]byte
 	bufs   net.Buffers
 
-	client *Conn       // for whom it works, while it is watched
-	gone   atomic.Bool // the client left: set by the watcher, which closes
+	client    *Conn                  // for whom it works, while it is watched
+	streaming atomic.Pointer[stream] // that it feeds, in a loop
+	gone      atomic.Bool            // the client left: set by the watcher, which closes
 }
 
 // finish ends a request. err is nil if the reply reached its proper end.

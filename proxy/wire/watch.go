@@ -61,6 +61,9 @@ func (p *presence) gone() {
 func (c *upConn) leave() {
 	c.gone.Store(true)
 	_ = c.sock.Close()
+	if s := c.streaming.Load(); s != nil {
+		s.loop.kick(s) // nobody waits in a read
+	}
 }
 
 // watchFor begins to work for client, which may be nil.

@@ -1,0 +1,19 @@
+//go:build !linux
+
+package wire
+
+import "github.com/valyala/fasthttp"
+
+// Where there is no epoll, a goroutine carries each stream: fasthttp's own.
+
+type (
+	loops  struct{}
+	loop   struct{}
+	stream struct{ loop *loop }
+)
+
+func (*loops) end()        {}
+func (*loop) kick(*stream) {}
+
+func (b *Body) streams(*fasthttp.RequestCtx) bool { return false }
+func relayInLoop(*fasthttp.RequestCtx, *Body)     {}
