@@ -195,7 +195,7 @@ func (l *loop) run(rc syscall.RawConn) {
 	k := new(scratch)
 	n := 0
 	wait := func(fd uintptr) bool {
-		n, _ = syscall.EpollWait(int(fd), events, 0)
+		n = epollNow(fd, events)
 		return n > 0
 	}
 	for {

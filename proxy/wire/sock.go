@@ -51,7 +51,7 @@ type sock struct {
 
 	writeWait time.Duration // limit on standing still
 
-	now now // for loops
+	io sockIO
 
 	peekFn  func(fd uintptr) // cached: a closure per probe would allocate
 	peekGot peekResult
@@ -65,6 +65,7 @@ func (s *sock) reset(nc net.Conn) {
 		if rc, err := sc.SyscallConn(); err == nil {
 			s.rc = rc
 			s.peekFn = s.peekFD
+			s.own()
 		}
 	}
 }
@@ -74,7 +75,7 @@ func (s *sock) Read(p []byte) (int, error) {
 		return s.readNow(p)
 	}
 	for {
-		n, err := s.nc.Read(p)
+		n, err := s.receive(p)
 		s.sawEOF = err == io.EOF
 		if n > 0 || err == nil || !s.extendRead(err) {
 			return n, err
@@ -87,7 +88,7 @@ func (s *sock) Read(p []byte) (int, error) {
 func (s *sock) Write(p []byte) (int, error) {
 	total := 0
 	for {
-		n, err := s.nc.Write(p[total:])
+		n, err := s.transmit(p[total:])
 		total += n
 		s.wrote += int64(n)
 		if err == nil || !s.goOn(int64(n), err) {
@@ -101,7 +102,7 @@ func (s *sock) Write(p []byte) (int, error) {
 func (s *sock) writev(bufs *net.Buffers) (int64, error) {
 	var total int64
 	for {
-		n, err := bufs.WriteTo(s.nc)
+		n, err := s.transmitAll(bufs)
 		total += n
 		s.wrote += n
 		if err == nil || !s.goOn(n, err) {

@@ -51,7 +51,7 @@ var scratches = sync.Pool{New: func() any { return new(scratch) }}
 func (b *Body) streams(ctx *fasthttp.RequestCtx) bool {
 	c := b.client
 	switch {
-	case c == nil || c.tls != nil || c.server == nil || c.loops == nil || c.sock.rc == nil || b.c.sock.rc == nil:
+	case c == nil || c.tls != nil || c.server == nil || c.loops == nil || !c.sock.io.direct || !b.c.sock.io.direct:
 		return false
 	case b.framing == fixedLength || b.end != nil || b.rep.early || b.rep.cutOff:
 		return false
@@ -210,7 +210,7 @@ func (s *stream) turn(k *scratch, now time.Time) {
 // over plaintext.
 func (s *stream) read(k *scratch, now time.Time) {
 	c := s.body.c
-	c.sock.now.dry, c.sock.now.hup = false, s.flags&endEvents != 0
+	c.sock.io.dry, c.sock.io.hup = false, s.flags&endEvents != 0
 	for !s.over && !s.paused() {
 		var n int
 		var err error
@@ -344,7 +344,7 @@ func (s *stream) end() {
 // finish accounts for the stream and gives the connection back to the server.
 func (s *stream) finish() {
 	b, client := s.body, s.client
-	b.c.sock.noWait, b.c.sock.now.dry, b.c.sock.now.hup = false, false, false
+	b.c.sock.noWait, b.c.sock.io.dry, b.c.sock.io.hup = false, false, false
 	proper := b.end == io.EOF && s.failed == nil
 	_ = b.Close()
 	if !proper || s.last || client.loops.ending() {

@@ -82,7 +82,7 @@ func (w *watcher) run(file *os.File) {
 	for {
 		n := 0
 		err := rc.Read(func(fd uintptr) bool {
-			n, _ = syscall.EpollWait(int(fd), events, 0)
+			n = epollNow(fd, events)
 			return n > 0
 		})
 		if err != nil {
