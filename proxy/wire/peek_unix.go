@@ -29,13 +29,13 @@ func (s *sock) peek() peekResult {
 
 func (s *sock) peekFD(fd uintptr) {
 	for {
-		n, _, err := syscall.Recvfrom(int(fd), s.peekBuf[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		n, err := rawPeek(fd, s.peekBuf[:])
 		switch {
 		case err == syscall.EINTR:
 			continue
 		case err == syscall.EAGAIN:
 			s.peekGot = quiet
-		case err != nil || n == 0:
+		case err != 0 || n == 0:
 			s.peekGot = ended
 		default:
 			s.peekGot = readable

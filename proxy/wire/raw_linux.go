@@ -49,3 +49,9 @@ func epollNow(fd uintptr, events []syscall.EpollEvent) int {
 func after(p *byte, n int) *byte {
 	return (*byte)(unsafe.Add(unsafe.Pointer(p), n))
 }
+
+// rawPeek is recv(2) with MSG_PEEK.
+func rawPeek(fd uintptr, p []byte) (int, syscall.Errno) {
+	n, _, err := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+	return int(n), err
+}
