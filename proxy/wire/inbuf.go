@@ -61,6 +61,12 @@ func (b *inbuf) fill(src io.Reader, limit int) error {
 	return err
 }
 
+// took notes n bytes that were read into an empty buffer.
+func (b *inbuf) took(n int) {
+	b.w = n
+	b.full = n == len(b.buf)
+}
+
 func (b *inbuf) makeRoom(limit int) {
 	switch {
 	case b.buf == nil:

@@ -14,6 +14,7 @@ type sockIO struct {
 	direct  bool // it does
 	in, out transfer
 	vec     []syscall.Iovec
+	talk    conversation
 
 	dry bool // the last read took all there was, and nothing was heard since
 	hup bool // the end has been heard of: reads go on until they meet it
@@ -179,16 +180,10 @@ func (s *sock) transmitAll(bufs *net.Buffers) (total int64, err error) {
 	if !s.io.direct {
 		return bufs.WriteTo(s.nc)
 	}
-	all := s.io.vec[:0]
-	for _, b := range *bufs {
-		if len(b) > 0 {
-			v := syscall.Iovec{Base: &b[0]}
-			v.SetLen(len(b))
-			all = append(all, v)
-		}
-	}
+	s.io.gather(*bufs)
+	all := s.io.vec
 	t := &s.io.out
-	t.now, s.io.vec = false, all
+	t.now = false
 	for len(s.io.vec) > 0 && err == nil {
 		if err = s.rc.Write(t.call); err == nil {
 			var n int
@@ -201,6 +196,18 @@ func (s *sock) transmitAll(bufs *net.Buffers) (total int64, err error) {
 	clear(all) // keep nothing alive
 	s.io.vec = all[:0]
 	return total, err
+}
+
+// gather makes vec the pieces of bufs.
+func (o *sockIO) gather(bufs [][]byte) {
+	o.vec = o.vec[:0]
+	for _, b := range bufs {
+		if len(b) > 0 {
+			v := syscall.Iovec{Base: &b[0]}
+			v.SetLen(len(b))
+			o.vec = append(o.vec, v)
+		}
+	}
 }
 
 // advance takes n bytes off v.

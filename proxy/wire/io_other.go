@@ -5,7 +5,7 @@ package wire
 import "net"
 
 // sockIO is empty where the net package does the system calls.
-type sockIO struct{}
+type sockIO struct{ talk conversation }
 
 func (s *sock) own() {}
 

@@ -9,7 +9,7 @@ import (
 // has ended it, a byte that it is out of step. Over TLS bytes may also be
 // messages of TLS itself.
 func (c *upConn) usable(now time.Time) bool {
-	if !now.Before(c.expires) || now.Sub(c.idleSince) >= c.idleLimit {
+	if c.over(now) {
 		return false
 	}
 	switch c.sock.peek() {
@@ -24,6 +24,11 @@ func (c *upConn) usable(now time.Time) bool {
 		c.t.count.warmLost.Add(1)
 	}
 	return false
+}
+
+// over reports whether an idle connection's time is over.
+func (c *upConn) over(now time.Time) bool {
+	return !now.Before(c.expires) || now.Sub(c.idleSince) >= c.idleLimit
 }
 
 // absorb has TLS take in what came while the connection was idle, and reports

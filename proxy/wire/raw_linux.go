@@ -55,3 +55,6 @@ func rawPeek(fd uintptr, p []byte) (int, syscall.Errno) {
 	n, _, err := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
 	return int(n), err
 }
+
+// bytesOf is the memory that v describes.
+func bytesOf(v syscall.Iovec) []byte { return unsafe.Slice(v.Base, v.Len) }

@@ -22,8 +22,15 @@ func (c *upConn) roundTrip(req *Request, rep *Reply, client *Conn) *Error {
 	*h = replyHead{}
 	var sent, read error
 	c.watchFor(client)
-	if size := int64(len(req.Head)) + req.Length; req.Stream != nil || size > uploadApart {
+	if !req.small() {
 		sent, read = c.sendWhileListening(req, rep, h, client)
+	} else if c.converses() {
+		var ended bool
+		if sent, read, ended = c.converse(req, rep, h); ended {
+			c.unwatch()
+			c.close()
+			return errStale
+		}
 	} else if sent = c.send(req); sent == nil {
 		rep.Sent = time.Now()
 		_ = c.sock.readUntil(rep.Sent.Add(c.t.cfg.HeaderWait))
@@ -39,6 +46,56 @@ func (c *upConn) roundTrip(req *Request, rep *Reply, client *Conn) *Error {
 	}
 	c.accept(rep, h, sent == nil)
 	return nil
+}
+
+// small reports whether the reply may be awaited after the request is written:
+// the kernel takes all of it at once.
+func (r *Request) small() bool {
+	return r.Stream == nil && int64(len(r.Head))+r.Length <= uploadApart
+}
+
+// errStale is how a round trip ends that has not begun: the connection had
+// ended while it was idle.
+var errStale = &Error{Kind: BrokeOff}
+
+// converse sends a small request and reads the reply's head, as one
+// conversation where it can be. Hot path. ended: see errStale.
+func (c *upConn) converse(req *Request, rep *Reply, h *replyHead) (sent, read error, ended bool) {
+	inMemory := 0
+	for _, p := range req.Body {
+		inMemory += len(p)
+	}
+	c.frame(req, inMemory)
+	_ = c.sock.readUntil(time.Now().Add(c.t.cfg.HeaderWait))
+	c.in.makeRoom(smallBuf)
+	c.bufs = c.pieces
+	at, n, err := c.sock.converse(&c.bufs, c.in.buf, c.served)
+	rep.Sent = c.sock.io.talk.sent
+	switch at {
+	case stale:
+		ended = true
+	case partial:
+		if sent = err; sent == nil {
+			if sent = c.sock.writeWithin(c.t.cfg.Write); sent == nil {
+				_, sent = c.sock.writev(&c.bufs)
+			}
+		}
+		rep.Sent = time.Now()
+		wait := c.t.cfg.HeaderWait
+		if sent != nil {
+			wait = lastWords
+		}
+		_ = c.sock.readUntil(rep.Sent.Add(wait))
+		read = c.readHead(req, rep, h)
+	default:
+		if read = err; read == nil {
+			c.in.took(n)
+			read = c.readHead(req, rep, h)
+		}
+	}
+	c.bufs = nil
+	clear(c.pieces)
+	return sent, read, ended
 }
 
 // missed reports whether the upstream had closed an idle connection before a

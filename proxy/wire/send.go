@@ -28,7 +28,8 @@ func (c *upConn) send(req *Request) error {
 	for _, p := range req.Body {
 		inMemory += len(p)
 	}
-	if err := c.sendFirst(req, inMemory); err != nil {
+	c.frame(req, inMemory)
+	if err := c.sendPieces(); err != nil {
 		return err
 	}
 	if req.Stream != nil {
@@ -75,12 +76,12 @@ func chunkTail(req *Request, inMemory int) string {
 	return "0\r\n\r\n"
 }
 
-// sendFirst writes head and in-memory body: one writev on a plain socket, one
-// record over TLS while it is small.
-func (c *upConn) sendFirst(req *Request, inMemory int) error {
+// frame puts head and in-memory body into pieces: one writev on a plain socket,
+// one record over TLS while it is small.
+func (c *upConn) frame(req *Request, inMemory int) {
 	tail := chunkTail(req, inMemory)
 	joined := len(req.Head)+inMemory <= 2<<10 || c.overTLS && len(req.Head)+inMemory <= maxJoined
-	c.out = c.out[:0]
+	c.out, c.pieces = c.out[:0], c.pieces[:0]
 	if joined || c.overTLS {
 		c.out = append(c.out, req.Head...)
 	}
@@ -90,13 +91,12 @@ func (c *upConn) sendFirst(req *Request, inMemory int) error {
 			c.out = append(c.out, p...)
 		}
 		c.out = append(c.out, tail...)
-		_, err := c.nc.Write(c.out)
-		return err
+		c.pieces = append(c.pieces, c.out)
+		return
 	}
 	// The tail shares the buffer with the framing lines.
 	n := len(c.out)
 	c.out = append(c.out, tail...)
-	c.pieces = c.pieces[:0]
 	if !c.overTLS {
 		c.pieces = append(c.pieces, req.Head)
 	}
@@ -105,17 +105,20 @@ func (c *upConn) sendFirst(req *Request, inMemory int) error {
 	if tail != "" {
 		c.pieces = append(c.pieces, c.out[n:])
 	}
-	return c.sendPieces()
 }
 
+// sendPieces writes what frame has made.
 func (c *upConn) sendPieces() (err error) {
-	if c.overTLS {
+	switch {
+	case len(c.pieces) == 1:
+		_, err = c.nc.Write(c.pieces[0])
+	case c.overTLS:
 		for _, p := range c.pieces {
 			if _, err = c.nc.Write(p); err != nil {
 				break
 			}
 		}
-	} else {
+	default:
 		c.bufs = c.pieces
 		_, err = c.sock.writev(&c.bufs)
 		c.bufs = nil

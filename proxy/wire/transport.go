@@ -131,14 +131,26 @@ func (t *Transport) doGathered(req *Request, rep *Reply, client *Conn) error {
 
 func (t *Transport) do(req *Request, rep *Reply, client *Conn) error {
 	for {
-		c, err := t.connection()
+		c, err := t.connection(req.small())
 		if err != nil {
 			return err
 		}
-		served := c.served
+		served, ahead := c.served, c.ahead
+		c.ahead = false
 		failure := c.roundTrip(req, rep, client)
+		if ahead && failure != errStale {
+			t.count.warmUsed.Add(1)
+		}
 		if failure == nil {
 			return nil
+		}
+		if failure == errStale {
+			t.count.reuses.Add(-1)
+			t.count.stale.Add(1)
+			if ahead {
+				t.count.warmLost.Add(1)
+			}
+			continue
 		}
 		// The one case in which a request is sent again: a connection that had
 		// served before took not one byte of it. A stream is untouched then,
@@ -172,15 +184,12 @@ func (r *Request) valid() bool {
 }
 
 // connection returns an idle connection that passes its probe, else a new one.
-func (t *Transport) connection() (*upConn, error) {
+// later says that the request probes the connection itself, if it can.
+func (t *Transport) connection(later bool) (*upConn, error) {
 	now := time.Now()
 	for c := t.idle.take(); c != nil; c = t.idle.take() {
-		if c.usable(now) {
+		if later && c.converses() && !c.over(now) || c.usable(now) {
 			t.count.reuses.Add(1)
-			if c.ahead {
-				c.ahead = false
-				t.count.warmUsed.Add(1)
-			}
 			return c, nil
 		}
 		t.count.stale.Add(1)
