@@ -1,3 +1,5 @@
+//go:build !race
+
 package wire
 
 import (
@@ -45,16 +47,8 @@ func epollNow(fd uintptr, events []syscall.EpollEvent) int {
 	}
 }
 
-// after is the address n bytes behind p, in the same piece of memory.
-func after(p *byte, n int) *byte {
-	return (*byte)(unsafe.Add(unsafe.Pointer(p), n))
-}
-
 // rawPeek is recv(2) with MSG_PEEK.
 func rawPeek(fd uintptr, p []byte) (int, syscall.Errno) {
 	n, _, err := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
 	return int(n), err
 }
-
-// bytesOf is the memory that v describes.
-func bytesOf(v syscall.Iovec) []byte { return unsafe.Slice(v.Base, v.Len) }
