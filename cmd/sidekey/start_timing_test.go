@@ -55,6 +55,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 )
 
 func main() {
