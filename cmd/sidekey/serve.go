@@ -54,13 +54,18 @@ type sidecar struct {
 	draining atomic.Bool
 }
 
-func (a *app) serve(ctx context.Context) error {
+func (a *app) serve(ctx context.Context) (err error) {
 	// Before anything is read, so that no signal is lost.
 	stop, hup := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	a.notify(stop, os.Interrupt, syscall.SIGTERM)
 	a.notify(hup, syscall.SIGHUP)
 	settle := a.memory.ease()
 	defer settle() // also if it never serves
+	endProfile, err := a.profileCPU()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, endProfile()) }()
 
 	ld, problems := a.loader().loadAll()
 	if len(problems) > 0 {
