@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"regexp"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -79,14 +81,6 @@ func (a *AWS) Where() string {
 	return fmt.Sprintf("table %s and key %s in %s", a.cfg.Table, a.cfg.KMSKey, a.region)
 }
 
-// validTable and validKMSKey are the names that AWS allows (API references of
-// CreateTable and Encrypt), but for their lengths: counted repetitions made
-// compiling these two 3 ms of each start (GODEBUG=inittrace=1).
-var (
-	validTable  = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
-	validKMSKey = regexp.MustCompile(`^(alias/[a-zA-Z0-9/_-]+|arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[a-zA-Z0-9/_-]+|(mrk-)?[0-9a-f-]{32,36})$`)
-)
-
 // maxKMSName is longer than any ARN with an alias of 250 characters.
 const maxKMSName = 350
 
@@ -101,11 +95,26 @@ func (cfg AWSConfig) check() error {
 	return errors.Join(errs...)
 }
 
-// ValidTable reports whether s can be the name of a table.
-func ValidTable(s string) bool { return len(s) >= 3 && len(s) <= 255 && validTable.MatchString(s) }
+// ValidTable reports whether s can be the name of a table, by the API reference
+// of CreateTable.
+func ValidTable(s string) bool {
+	return len(s) >= 3 && len(s) <= 255 && madeOf(s, letters+digits+"_.-")
+}
 
-// ValidKMSKey reports whether s can name a KMS key: an alias, an ARN or an id.
-func ValidKMSKey(s string) bool { return len(s) <= maxKMSName && validKMSKey.MatchString(s) }
+// ValidKMSKey reports whether s can name a KMS key: an alias, an ARN or an id, by
+// the API reference of Encrypt.
+func ValidKMSKey(s string) bool {
+	if alias, ok := strings.CutPrefix(s, "alias/"); ok && len(s) <= maxKMSName {
+		return madeOf(alias, letters+digits+"/_-")
+	}
+	return len(s) <= maxKMSName && kmsKeyForm().MatchString(s)
+}
+
+// kmsKeyForm is made when it is needed: each start with the local store
+// checks the default, an alias, and would pay for compiling it.
+var kmsKeyForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[a-zA-Z0-9/_-]+|(mrk-)?[0-9a-f-]{32,36})$`)
+})
 
 // load asks the SDK for its configuration, and makes sure that it can print
 // nothing of a request.

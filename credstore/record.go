@@ -2,7 +2,7 @@ package credstore
 
 import (
 	"fmt"
-	"regexp"
+	"strings"
 	"time"
 
 	"github.com/sidekey/sidekey/provider"
@@ -68,16 +68,21 @@ func (k *KeyRecord) Deleted() bool { return len(k.Ciphertext) == 0 }
 // SettingsItem is the item name of the settings.
 const SettingsItem = "settings"
 
-// validID lacks the length: to compile a counted repetition costs each start a
-// millisecond.
-var validID = regexp.MustCompile(`^[A-Za-z0-9._:-]+$`)
-
 // maxID is how long an id may be, in bytes.
 const maxID = 128
 
 // ValidID reports whether s can be a chatbot or account id:
 // [A-Za-z0-9._:-]{1,128}.
-func ValidID(s string) bool { return len(s) <= maxID && validID.MatchString(s) }
+func ValidID(s string) bool { return len(s) <= maxID && madeOf(s, letters+digits+"._:-") }
+
+const (
+	digits  = "0123456789"
+	letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ" + "abcdefghijklmnopqrstuvwxyz"
+)
+
+// madeOf reports whether s has at least one character and none that is not in
+// the alphabet. A regular expression would be compiled at every start.
+func madeOf(s, alphabet string) bool { return s != "" && strings.Trim(s, alphabet) == "" }
 
 // checkID explains a bad id without repeating it in full.
 func checkID(what, s string) error {

@@ -25,7 +25,7 @@ func serveModels(c *call) *apiError {
 
 // serveEndpoints names the providers of one model.
 func serveEndpoints(c *call) *apiError {
-	id := endpointsPath.FindStringSubmatch(c.path)[1]
+	id := endpointsPath().FindStringSubmatch(c.path)[1]
 	if strings.Contains(id, unknownModel) {
 		return modelNotFound(id)
 	}

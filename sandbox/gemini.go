@@ -2,7 +2,7 @@ package sandbox
 
 // geminiModel is the model in a Gemini-native path.
 func geminiModel(c *call) string {
-	return "google/" + geminiPath.FindStringSubmatch(c.path)[1]
+	return "google/" + geminiPath().FindStringSubmatch(c.path)[1]
 }
 
 // serveGemini answers Gemini's own generateContent and streamGenerateContent

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -77,12 +78,12 @@ func (c *KMSConfig) check() error {
 	return errors.Join(errs...)
 }
 
-var aliasPattern = regexp.MustCompile(`^alias/[a-zA-Z0-9/_-]+$`)
+var aliasPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^alias/[a-zA-Z0-9/_-]+$`) })
 
 // aliasName reports whether a name has the form of an alias. The length is not
 // in the pattern: counted repetitions are dear to compile, at every start.
 func aliasName(name string) bool {
-	return len(name) <= len("alias/")+250 && aliasPattern.MatchString(name)
+	return len(name) <= len("alias/")+250 && aliasPattern().MatchString(name)
 }
 
 // validAlias leaves out those that AWS keeps for itself.

@@ -76,7 +76,7 @@ func (o *orderedFaults) take(op string) (KMSFault, bool) {
 	return KMSFault{}, false
 }
 
-var codePattern = regexp.MustCompile(`^[A-Za-z]+$`)
+var codePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z]+$`) })
 
 // faultQuery reads the query of PUT /sandbox/kms/fault:
 //
@@ -102,7 +102,7 @@ func faultQuery(q url.Values) (op string, f orderedFault, err error) {
 			return "", f, errors.New("status must be 400-599")
 		}
 	}
-	if f.Code = q.Get("code"); f.Code != "" && (len(f.Code) > 64 || !codePattern.MatchString(f.Code)) {
+	if f.Code = q.Get("code"); f.Code != "" && (len(f.Code) > 64 || !codePattern().MatchString(f.Code)) {
 		return "", f, errors.New("code must be the name of an error, such as ThrottlingException")
 	}
 	if s := q.Get("delay"); s != "" {

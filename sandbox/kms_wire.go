@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -87,7 +88,7 @@ func kmsOperation(r *http.Request) (string, error) {
 	return op, nil
 }
 
-var credentialPattern = regexp.MustCompile(`[ ,]Credential=([^/, ]+)/`)
+var credentialPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[ ,]Credential=([^/, ]+)/`) })
 
 // accessKeyOf reads who claims to call. The signature is not checked: the
 // stand-in has no secret keys to check it with.
@@ -97,7 +98,7 @@ func accessKeyOf(h http.Header) (string, error) {
 		return "", kmsRefusal("MissingAuthenticationTokenException",
 			"Request is missing Authentication Token: the stand-in wants an Authorization header that begins with AWS4-HMAC-SHA256, but checks no signature")
 	}
-	found := credentialPattern.FindStringSubmatch(auth)
+	found := credentialPattern().FindStringSubmatch(auth)
 	if found == nil {
 		return "", kmsRefusal("IncompleteSignatureException", "Authorization header requires 'Credential' parameter")
 	}

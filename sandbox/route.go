@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // route is one surface: where its model stands, how it answers.
@@ -60,9 +61,11 @@ var fixed = map[string]route{
 }
 
 var (
-	aiPath        = regexp.MustCompile(`^/v\d+/(ai/.+)$`)
-	endpointsPath = regexp.MustCompile(`^/v1/models/([^/]+/[^/]+)/endpoints$`)
-	geminiPath    = regexp.MustCompile(`^/v1(?:beta)?/models/(.+):(?:generateContent|streamGenerateContent)$`)
+	aiPath        = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^/v\d+/(ai/.+)$`) })
+	endpointsPath = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^/v1/models/([^/]+/[^/]+)/endpoints$`) })
+	geminiPath    = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^/v1(?:beta)?/models/(.+):(?:generateContent|streamGenerateContent)$`)
+	})
 )
 
 // find sets the call's route. On a header gateway the path may have a prefix,
@@ -87,15 +90,15 @@ func (c *call) find() bool {
 
 func (c *call) at(path string) bool {
 	key := path
-	if m := aiPath.FindStringSubmatch(path); m != nil {
+	if m := aiPath().FindStringSubmatch(path); m != nil {
 		key = m[1]
 	}
 	r, ok := fixed[c.r.Method+" "+key]
 	switch {
 	case ok:
-	case c.r.Method == http.MethodGet && endpointsPath.MatchString(path):
+	case c.r.Method == http.MethodGet && endpointsPath().MatchString(path):
 		r = route{surface: "endpoints", public: true, serve: serveEndpoints}
-	case c.r.Method == http.MethodPost && geminiPath.MatchString(path):
+	case c.r.Method == http.MethodPost && geminiPath().MatchString(path):
 		r = route{surface: "gemini", shape: geminiShape, model: geminiModel, serve: serveGemini}
 	default:
 		return false

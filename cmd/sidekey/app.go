@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
@@ -34,6 +35,8 @@ type app struct {
 	// sdk is what serve uses in the place of the SDK's own findings
 	// (credstore.AWSConfig.SDK). nil: the SDK looks for itself.
 	sdk *aws.Config
+	// memory is what serve tells the garbage collector.
+	memory memory
 	// settle and poll are the watcher's pace (watch.go).
 	settle, poll time.Duration
 
@@ -46,6 +49,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
 		stdin: stdin, stdout: stdout, stderr: stderr,
 		lookup: os.LookupEnv, environ: os.Environ, notify: signal.Notify,
 		client: &http.Client{Timeout: 15 * time.Second},
+		memory: memory{lookup: os.LookupEnv, cgroup: memlimit.FromCgroup},
 		settle: 100 * time.Millisecond, poll: 30 * time.Second,
 	}
 }

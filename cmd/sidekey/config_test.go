@@ -40,7 +40,7 @@ func runWith(t *testing.T, env testEnv, stdin string, args ...string) (status in
 	return status, out.String(), errs.String()
 }
 
-func writeFile(t *testing.T, path, content string) string {
+func writeFile(t testing.TB, path, content string) string {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)

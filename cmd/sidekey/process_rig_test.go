@@ -26,8 +26,8 @@ type process struct {
 	status     chan int
 }
 
-// launch starts one; config must not name listeners, and env adds to this
-// process's own. It ends with the test.
+// launch starts this test program as one; config must not name listeners, and
+// env adds to this process's own. It ends with the test.
 func launch(t *testing.T, config string, env ...string) *process {
 	t.Helper()
 	dir := t.TempDir()
@@ -36,6 +36,24 @@ func launch(t *testing.T, config string, env ...string) *process {
 	p.cmd = exec.Command("sidekey", "serve", "--config", file)
 	p.cmd.Dir, p.cmd.Stderr = dir, &p.logs
 	p.cmd.Env = append(append(os.Environ(), "KEY="+canary), env...)
+	p.begin()
+	return p
+}
+
+// buildSidekey builds the program as a release is, and returns its path.
+func buildSidekey(tb testing.TB) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "sidekey")
+	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, ".").CombinedOutput(); err != nil {
+		tb.Fatalf("go build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// begin starts the command and waits until it serves. It ends with the test.
+func (p *process) begin() {
+	t := p.T
+	t.Helper()
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +73,6 @@ func launch(t *testing.T, config string, env ...string) *process {
 		}
 	})
 	eventually(t, "the process serves", p.serving)
-	return p
 }
 
 // serving finds the log line that says where the process listens.

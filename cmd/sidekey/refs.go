@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/sidekey/sidekey/credstore"
@@ -19,9 +18,14 @@ import (
 // maxRefBytes bounds what a reference may hold. A JWKS of many keys fits.
 const maxRefBytes = 256 << 10
 
-// envName is the alphabet of names that may be repeated in a message: a key
-// pasted behind "env:" has dashes or small letters and is not shown.
-var envName = regexp.MustCompile(`^[A-Z_][A-Z0-9_]{0,63}$`)
+// showable reports whether the name of a variable may be repeated in a message:
+// a key pasted behind "env:" has dashes or small letters and is not shown.
+func showable(name string) bool {
+	return envName(name) && len(name) <= 64 && name == strings.ToUpper(name)
+}
+
+// envName reports whether s can be the name of an environment variable.
+func envName(s string) bool { return madeOf(s, letters+digits+"_") && !strings.Contains(digits, s[:1]) }
 
 // file returns the path of a file reference.
 func (r Ref) file() (string, bool) {
@@ -34,7 +38,7 @@ func (r Ref) file() (string, bool) {
 func (r Ref) form() (wrong, fix string) {
 	const fix1 = "write env:NAME or file:/path, and put the value there"
 	if name, ok := strings.CutPrefix(string(r), "env:"); ok {
-		if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(name) {
+		if !envName(name) {
 			return "what follows env: is not the name of a variable", "write for example env:AI_GATEWAY_API_KEY"
 		}
 		return "", ""
@@ -122,7 +126,7 @@ func (r Ref) name() string {
 	if path, ok := r.file(); ok {
 		return path
 	}
-	if name := strings.TrimPrefix(string(r), "env:"); envName.MatchString(name) {
+	if name := strings.TrimPrefix(string(r), "env:"); showable(name) {
 		return "the variable " + name
 	}
 	return "the variable named there"

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -48,18 +47,19 @@ func parseSpan(s string) (time.Duration, string) {
 	return d, ""
 }
 
-var sizeForm = regexp.MustCompile(`^([0-9]{1,12}) ?(B|KiB|MiB|GiB)$`)
+var sizeUnits = map[string]uint{"B": 0, "KiB": 10, "MiB": 20, "GiB": 30}
 
 func parseSize(s string) (Size, string) {
 	if _, err := strconv.ParseFloat(s, 64); err == nil {
 		return 0, quote(s) + " has no unit"
 	}
-	m := sizeForm.FindStringSubmatch(s)
-	if m == nil {
+	unit := strings.TrimLeft(s, digits)
+	number := strings.TrimSuffix(s, unit)
+	shift, ok := sizeUnits[strings.TrimPrefix(unit, " ")]
+	if !ok || number == "" || len(number) > 12 {
 		return 0, "this is not a size"
 	}
-	n, _ := strconv.ParseInt(m[1], 10, 64)
-	shift := map[string]uint{"B": 0, "KiB": 10, "MiB": 20, "GiB": 30}[m[2]]
+	n, _ := strconv.ParseInt(number, 10, 64)
 	if n > 1<<62>>shift {
 		return 0, "the size is too large"
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -31,12 +32,13 @@ type place struct {
 	below []*place // of a section, or of each item of a table
 }
 
-// schema is the tree of places of the whole file.
-func schema() *place {
+// schema is the tree of places of the whole file. It is made once: one load
+// asks for it six times.
+var schema = sync.OnceValue(func() *place {
 	root := &place{kind: section}
 	root.below = places(reflect.TypeFor[Config](), "", nil)
 	return root
-}
+})
 
 func places(t reflect.Type, prefix string, index []int) []*place {
 	var out []*place

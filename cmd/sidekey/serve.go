@@ -54,11 +54,18 @@ type sidecar struct {
 	draining atomic.Bool
 }
 
-func (a *app) serve(ctx context.Context) error {
+func (a *app) serve(ctx context.Context) (err error) {
 	// Before anything is read, so that no signal is lost.
 	stop, hup := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	a.notify(stop, os.Interrupt, syscall.SIGTERM)
 	a.notify(hup, syscall.SIGHUP)
+	settle := a.memory.ease()
+	defer settle() // also if it never serves
+	endProfile, err := a.profileCPU()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, endProfile()) }()
 
 	ld, problems := a.loader().loadAll()
 	if len(problems) > 0 {
@@ -68,12 +75,12 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.run(ctx, stop, hup)
+	return s.run(ctx, stop, hup, settle)
 }
 
 // run serves until it is told to stop, and then ends everything in the reverse
-// of the order in which it began.
-func (s *sidecar) run(ctx context.Context, stop, hup <-chan os.Signal) error {
+// of the order in which it began. It calls ready once, when it serves.
+func (s *sidecar) run(ctx context.Context, stop, hup <-chan os.Signal, ready func()) error {
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWatching()
 	var serving, watchers sync.WaitGroup
@@ -84,6 +91,8 @@ func (s *sidecar) run(ctx context.Context, stop, hup <-chan os.Signal) error {
 	s.store.Watch(watching, s.forget)
 	watchers.Go(func() { s.reloadOn(watching, hup) })
 	s.announce()
+	ready()
+	s.app.memory.bound(s.log)
 
 	var err error
 	select {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -174,25 +175,24 @@ func cutLast(path string) (before, last string, found bool) {
 	return path[:i], path[i+1:], true
 }
 
-var keyForm = regexp.MustCompile(`^[A-Za-z_.<-][A-Za-z0-9_.<-]{0,39}$`)
-
 // shown is a key's name if it can be one: a secret written in a key's place is
 // not repeated.
 func shown(key string) string {
-	if keyForm.MatchString(key) && !looksLikeKey(key) {
+	named := len(key) <= 40 && madeOf(key, letters+digits+"_.<-") && !strings.Contains(digits, key[:1])
+	if named && !looksLikeKey(key) {
 		return key
 	}
 	return "(unprintable key)"
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+): ?`)
+var yamlLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`line (\d+): ?`) })
 
 // yamlWords takes the line number out of a parser's message. What the message
 // quotes of the file (an anchor's name, a tag) is dropped: it may be a secret
 // that was written without quotes.
 func yamlWords(err error) (line int, words string) {
 	words = strings.TrimPrefix(err.Error(), "yaml: ")
-	if m := yamlLine.FindStringSubmatch(words); m != nil {
+	if m := yamlLine().FindStringSubmatch(words); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		words = strings.Replace(words, m[0], "", 1)
 	}

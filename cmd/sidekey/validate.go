@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sidekey/sidekey/credstore"
@@ -193,13 +194,13 @@ func (c *checker) store(cfg *Config) {
 	if !credstore.ValidKMSKey(a.KMSKey) {
 		c.bad("store.aws.kms_key", "this names no KMS key", "write alias/NAME, the key's ARN or its id")
 	}
-	if a.Region != "" && !validRegion.MatchString(a.Region) {
+	if a.Region != "" && !validRegion().MatchString(a.Region) {
 		c.bad("store.aws.region", quote(a.Region)+" is not a region", "write for example eu-central-1, or leave it out to take AWS_REGION")
 	}
 }
 
 // validRegion is the form of a region's name, of every partition of AWS.
-var validRegion = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
+var validRegion = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`) })
 
 // maxTTL is the promise made to owners: no key is used longer than this after
 // the store last confirmed it. A longer TTL would break the promise, a shorter
