@@ -1,0 +1,152 @@
+package bench
+
+import (
+	"sync"
+	"time"
+)
+
+// A recorder takes down what the workers see in one round. Workers share a few
+// shards: a histogram has 200 KB, too much for each of thousands of streams,
+// and one lock would be a queue.
+type recorder struct {
+	shards [4]shard
+}
+
+type shard struct {
+	mu    sync.Mutex
+	open  bool // between the warm-up and the end
+	count counts
+	tick  tickCounts
+}
+
+// counts are a round's, or a part of them.
+type counts struct {
+	requests, left, events int64
+	bytesIn, bytesOut      int64
+	errors                 map[string]int64
+	latency, first         Histogram
+	gap, late              Histogram
+}
+
+// tickCounts are those of the second that runs.
+type tickCounts struct {
+	requests, events, errors int64
+	latency, gap             Histogram
+}
+
+// setOpen begins or ends the counting.
+func (r *recorder) setOpen(open bool) {
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		s.open = open
+		s.mu.Unlock()
+	}
+}
+
+// An outcome is what came of one exchange.
+type outcome struct {
+	kind     string // of an error, "" for none
+	left     bool   // the driver went away on purpose
+	latency  time.Duration
+	first    time.Duration
+	late     time.Duration // negative: not of the open loop
+	bytesIn  int64
+	bytesOut int64
+}
+
+func (s *shard) exchange(o *outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.open {
+		return
+	}
+	s.count.bytesIn += o.bytesIn
+	s.count.bytesOut += o.bytesOut
+	if o.late >= 0 {
+		s.count.late.Record(o.late)
+	}
+	switch {
+	case o.kind != "":
+		if s.count.errors == nil {
+			s.count.errors = map[string]int64{}
+		}
+		s.count.errors[o.kind]++
+		s.tick.errors++
+	case o.left:
+		s.count.left++
+	default:
+		s.count.requests++
+		s.count.latency.Record(o.latency)
+		s.count.first.Record(o.first)
+		s.tick.requests++
+		s.tick.latency.Record(o.latency)
+	}
+}
+
+// events takes n events that came in one read, gap after those before.
+func (s *shard) events(n int64, gap time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.open {
+		return
+	}
+	s.count.events += n
+	s.tick.events += n
+	if gap >= 0 {
+		s.count.gap.Record(gap)
+		s.tick.gap.Record(gap)
+	}
+	for range n - 1 { // together with the first
+		s.count.gap.Record(0)
+		s.tick.gap.Record(0)
+	}
+}
+
+// total is what was counted. Nothing may count any more.
+func (r *recorder) total() counts {
+	var t counts
+	t.errors = map[string]int64{}
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		c := &s.count
+		t.requests += c.requests
+		t.left += c.left
+		t.events += c.events
+		t.bytesIn += c.bytesIn
+		t.bytesOut += c.bytesOut
+		for kind, n := range c.errors {
+			t.errors[kind] += n
+		}
+		t.latency.Merge(&c.latency)
+		t.first.Merge(&c.first)
+		t.gap.Merge(&c.gap)
+		t.late.Merge(&c.late)
+		s.mu.Unlock()
+	}
+	return t
+}
+
+// second is what was counted since the call before.
+func (r *recorder) second() Tick {
+	var t Tick
+	var latency, gap Histogram
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		taken := s.tick
+		s.tick = tickCounts{}
+		s.mu.Unlock()
+		t.Requests += taken.requests
+		t.Events += taken.events
+		t.Errors += taken.errors
+		latency.Merge(&taken.latency)
+		gap.Merge(&taken.gap)
+	}
+	if t.Events > 0 {
+		latency = gap
+	}
+	t.P50, t.P99 = latency.Quantile(0.5), latency.Quantile(0.99)
+	return t
+}
