@@ -3,6 +3,7 @@ package bench
 import (
 	"encoding/binary"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,8 +14,10 @@ import (
 // milliseconds, which would show as 1 ms of latency that no target caused; a
 // timer of the kernel's that is waited for as a file does not.
 type alarm struct {
-	fd int
-	f  *os.File
+	f *os.File
+
+	mu sync.Mutex
+	fd int // -1 once it is closed: another file may have the number then
 }
 
 func newAlarm() (*alarm, error) {
@@ -28,6 +31,11 @@ func newAlarm() (*alarm, error) {
 // set makes wait return at the moment at, at once if that has passed. A later
 // call replaces an earlier one. It may be called from any goroutine.
 func (a *alarm) set(at time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.fd < 0 {
+		return
+	}
 	d := max(at-now(), 1) // 0 would stop the timer
 	_ = unix.TimerfdSettime(a.fd, 0, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(d))}, nil)
 }
@@ -42,4 +50,10 @@ func (a *alarm) wait() error {
 	return err
 }
 
-func (a *alarm) close() { a.f.Close() }
+// close may be called again.
+func (a *alarm) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fd = -1
+	a.f.Close()
+}

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -15,6 +16,7 @@ import (
 // to the next. It belongs to one worker; only watch and cut may be called by
 // others.
 type link struct {
+	ctx      context.Context // ends with the round; only dialing needs it
 	endpoint endpoint
 	tls      *tls.Config
 	timeout  time.Duration
@@ -47,19 +49,19 @@ func (l *link) dial() error {
 	if l.conn != nil {
 		return nil
 	}
-	d := net.Dialer{Timeout: l.timeout}
-	c, err := d.Dial("tcp", l.endpoint.addr)
+	ctx, cancel := context.WithTimeout(l.ctx, l.timeout)
+	defer cancel()
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", l.endpoint.addr)
 	if err != nil {
 		return errDial{err}
 	}
 	if l.endpoint.tls {
-		_ = c.SetDeadline(time.Now().Add(l.timeout))
 		t := tls.Client(c, l.tls)
-		if err := t.Handshake(); err != nil {
+		if err := t.HandshakeContext(ctx); err != nil {
 			c.Close()
 			return errDial{err}
 		}
-		_ = c.SetDeadline(time.Time{})
 		c = t
 	}
 	l.conn, l.r, l.w = c, 0, 0
@@ -77,7 +79,7 @@ func (l *link) close() {
 }
 
 // begin starts an exchange's patience; end reports whether it lasted.
-func (l *link) begin() { l.patience.Store(int64(now() + l.timeout)) }
+func (l *link) begin(at time.Duration) { l.patience.Store(int64(at + l.timeout)) }
 
 func (l *link) end() error {
 	if l.patience.Swap(0) == expired {
@@ -95,8 +97,15 @@ func (l *link) heard(at time.Duration) {
 
 // watch ends an exchange that has waited too long.
 func (l *link) watch(at time.Duration) {
-	if until := l.patience.Load(); until > 0 && until < int64(at) && l.patience.CompareAndSwap(until, expired) {
-		l.cut()
+	until := l.patience.Load()
+	if until <= 0 || until > int64(at) {
+		return
+	}
+	// The connection is taken first: once patience has changed, the worker may
+	// have dialed another.
+	c := l.open.Load()
+	if c != nil && l.patience.CompareAndSwap(until, expired) {
+		_ = (*c).SetDeadline(time.Unix(1, 0))
 	}
 }
 
@@ -108,9 +117,9 @@ func (l *link) cut() {
 }
 
 // send writes a request.
-func (l *link) send(q *request) error {
-	l.reply = reply{noBody: q.head}
-	_, err := l.conn.Write(q.bytes)
+func (l *link) send(b []byte, head bool) error {
+	l.reply = reply{noBody: head}
+	_, err := l.conn.Write(b)
 	return err
 }
 

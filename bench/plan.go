@@ -2,8 +2,9 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -11,73 +12,103 @@ import (
 type Plan struct {
 	Settings
 	// Targets are measured in turns, in this order. The one named Direct is what
-	// the others are compared to.
+	// the others are compared to, and should be the first.
 	Targets []Target
 	// Header are lines such as "Authorization: Bearer …", sent with every
 	// request. They are in no result.
 	Header []string
-	// Timeout ends an exchange in which no byte has come for so long.
-	Timeout time.Duration
+	// ColdHeader is the header that names the chatbot in scenario cold.
+	ColdHeader string
+	// Recording is what scenario recorded sends.
+	Recording *Recording
+	// Authorities are the certificates that https targets are checked against;
+	// nil: those of the system.
+	Authorities *x509.CertPool
 
 	idle map[string]int64 // resident before any load, by target
+	base map[string]Round // the last round of Direct, by scenario
+	tls  *tls.Config
 }
 
-// Progress is told once a second.
+// Progress is told once a second, and at the beginning of each round.
 type Progress struct {
 	Target, Scenario string
-	Round, Rounds    int
+	Round, Rounds    int // from 1
+	Done, Total      int // of all rounds of all targets and scenarios
 	Warmup           bool
-	Elapsed          time.Duration // of the round
+	Elapsed          time.Duration // of the round's warm-up, or of the time after it
 	Tick             Tick          // the second that has passed
 }
 
 // Run measures round by round, each scenario and target in turns, so that what
 // happens to the machine meanwhile hits all of them alike. It hands each round
-// to sink as it ends. When ctx ends, so does Run, with its error; the rounds so
-// far have been handed over.
+// to sink as it ends. When ctx ends, so does Run, with its error: a round that
+// runs then is not handed over, those before have been.
 func (p *Plan) Run(ctx context.Context, sink func(Round) error, progress func(Progress)) error {
-	p.idle = map[string]int64{}
-	for _, t := range p.Targets {
-		if t.PID > 0 {
-			g, err := newGauge(t.PID, true)
-			if err != nil {
-				return fmt.Errorf("target %s: %w", t.Name, err)
-			}
-			p.idle[t.Name] = g.rest().resident
-		}
+	if progress == nil {
+		progress = func(Progress) {}
 	}
-	for number := 1; number <= p.Rounds; number++ {
-		for _, scenario := range p.Scenarios {
+	if err := p.prepare(ctx); err != nil {
+		return err
+	}
+	told := Progress{Rounds: p.Rounds, Total: p.Rounds * len(p.Scenarios) * len(p.Targets)}
+	for told.Round = 1; told.Round <= p.Rounds; told.Round++ {
+		for _, told.Scenario = range p.Scenarios {
 			for _, t := range p.Targets {
-				r, err := p.round(ctx, t, scenario, number, progress)
+				told.Target = t.Name
+				r, err := p.round(ctx, t, told, progress)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
 				if err != nil {
 					return fmt.Errorf("target %s: %w", t.Name, err)
 				}
+				r.Short = p.short(r)
 				if err := sink(*r); err != nil {
 					return err
 				}
+				told.Done++
 			}
 		}
 	}
 	return nil
 }
 
-// requests are those of a scenario, for one target.
-func (p *Plan) request(e endpoint, scenario string) *request {
-	fields := append([]string{"Content-Type: application/json"}, p.Header...)
-	switch scenario {
-	case "stream":
-		fields = append(fields, fmt.Sprintf("X-Bench: events=%d,rate=%g,burst=%d", p.Events, p.EventRate, max(p.Burst, 1)))
-		return build(e, "POST", e.path, fields, chatBody(2<<10, true))
-	case "long":
-		return build(e, "POST", e.path, fields, chatBody(100<<10, false))
-	case "image":
-		return build(e, "POST", e.path, fields, imageBody(5<<20))
+// prepare takes down what targets use at rest, and tries each of them once.
+func (p *Plan) prepare(ctx context.Context) error {
+	if err := p.Check(); err != nil {
+		return err
 	}
-	return build(e, "POST", e.path, fields, chatBody(2<<10, false))
+	p.idle, p.base = map[string]int64{}, map[string]Round{}
+	p.tls = &tls.Config{RootCAs: p.Authorities, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
+	for _, t := range p.Targets {
+		if t.PID == 0 {
+			continue
+		}
+		g, err := newGauge(t.PID, true)
+		if err != nil {
+			return fmt.Errorf("target %s: %w", t.Name, err)
+		}
+		p.idle[t.Name] = g.rest().resident
+	}
+	return p.try(ctx)
 }
 
-var Scenarios = []string{"chat", "long", "image", "stream"}
+// connections is how many there may be at the same time.
+func (p *Plan) connections(scenario string) int {
+	if p.Rate == 0 && scenario == ScenarioStream {
+		return p.Streams
+	}
+	return p.Connections
+}
 
-// ScenarioList names them for a message.
-func ScenarioList() string { return strings.Join(Scenarios, ", ") }
+// session makes ready for load on one target.
+func (p *Plan) session(t Target, scenario string) (*session, error) {
+	e, err := parseEndpoint(t.URL)
+	if err != nil {
+		return nil, err
+	}
+	c := p.tls.Clone()
+	c.ServerName = e.name
+	return newSession(e, c, p.Timeout, p.scenario(scenario, e), p.connections(scenario))
+}

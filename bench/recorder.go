@@ -9,7 +9,8 @@ import (
 // shards: a histogram has 200 KB, too much for each of thousands of streams,
 // and one lock would be a queue.
 type recorder struct {
-	shards [4]shard
+	shards       [4]shard
+	latency, gap Histogram // room for second to add up in
 }
 
 type shard struct {
@@ -26,6 +27,13 @@ type counts struct {
 	errors                 map[string]int64
 	latency, first         Histogram
 	gap, late              Histogram
+}
+
+func (c *counts) fail(kind string, n int64) {
+	if c.errors == nil {
+		c.errors = map[string]int64{}
+	}
+	c.errors[kind] += n
 }
 
 // tickCounts are those of the second that runs.
@@ -48,6 +56,7 @@ func (r *recorder) setOpen(open bool) {
 type outcome struct {
 	kind     string // of an error, "" for none
 	left     bool   // the driver went away on purpose
+	warm     bool   // planned in the warm-up
 	latency  time.Duration
 	first    time.Duration
 	late     time.Duration // negative: not of the open loop
@@ -58,7 +67,7 @@ type outcome struct {
 func (s *shard) exchange(o *outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.open {
+	if !s.open || o.warm {
 		return
 	}
 	s.count.bytesIn += o.bytesIn
@@ -68,13 +77,11 @@ func (s *shard) exchange(o *outcome) {
 	}
 	switch {
 	case o.kind != "":
-		if s.count.errors == nil {
-			s.count.errors = map[string]int64{}
-		}
-		s.count.errors[o.kind]++
+		s.count.fail(o.kind, 1)
 		s.tick.errors++
 	case o.left:
 		s.count.left++
+		s.count.first.Record(o.first)
 	default:
 		s.count.requests++
 		s.count.latency.Record(o.latency)
@@ -106,7 +113,6 @@ func (s *shard) events(n int64, gap time.Duration) {
 // total is what was counted. Nothing may count any more.
 func (r *recorder) total() counts {
 	var t counts
-	t.errors = map[string]int64{}
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
@@ -117,7 +123,7 @@ func (r *recorder) total() counts {
 		t.bytesIn += c.bytesIn
 		t.bytesOut += c.bytesOut
 		for kind, n := range c.errors {
-			t.errors[kind] += n
+			t.fail(kind, n)
 		}
 		t.latency.Merge(&c.latency)
 		t.first.Merge(&c.first)
@@ -128,25 +134,47 @@ func (r *recorder) total() counts {
 	return t
 }
 
+// lost counts requests that were due and found no connection.
+func (r *recorder) lost(n int64) {
+	s := &r.shards[0]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open {
+		s.count.fail("no connection", n)
+		s.tick.errors += n
+	}
+}
+
 // second is what was counted since the call before.
 func (r *recorder) second() Tick {
 	var t Tick
-	var latency, gap Histogram
+	r.latency.reset()
+	r.gap.reset()
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
-		taken := s.tick
-		s.tick = tickCounts{}
+		t.Requests += s.tick.requests
+		t.Events += s.tick.events
+		t.Errors += s.tick.errors
+		r.latency.Merge(&s.tick.latency)
+		r.gap.Merge(&s.tick.gap)
+		s.tick.requests, s.tick.events, s.tick.errors = 0, 0, 0
+		s.tick.latency.reset()
+		s.tick.gap.reset()
 		s.mu.Unlock()
-		t.Requests += taken.requests
-		t.Events += taken.events
-		t.Errors += taken.errors
-		latency.Merge(&taken.latency)
-		gap.Merge(&taken.gap)
 	}
+	h := &r.latency
 	if t.Events > 0 {
-		latency = gap
+		h = &r.gap
 	}
-	t.P50, t.P99 = latency.Quantile(0.5), latency.Quantile(0.99)
+	t.P50, t.P99 = h.Quantile(0.5), h.Quantile(0.99)
 	return t
+}
+
+// fill writes what was counted into a round.
+func (r *recorder) fill(to *Round) {
+	c := r.total()
+	to.Requests, to.Left, to.Events, to.Errors = c.requests, c.left, c.events, c.errors
+	to.BytesIn, to.BytesOut = c.bytesIn, c.bytesOut
+	to.Latency, to.First, to.Gap, to.Late = c.latency, c.first, c.gap, c.late
 }

@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// A request is what is sent, ready as bytes: making it again each time would be
+// A request is what is sent, ready as bytes: to make it again each time would be
 // the driver's cost.
 type request struct {
-	bytes    []byte
-	bodyLen  int64
-	head     bool // its reply has no body
-	chatbotN int  // where in bytes the digits of a new chatbot's name stand, 0: nowhere
+	bytes   []byte
+	bodyLen int64
+	head    bool // its reply has no body
+	digits  int  // where the number of a new chatbot stands in bytes, 0: nowhere
 }
 
-// build makes a POST of a JSON body.
-func build(e endpoint, method, path string, fields []string, body []byte) *request {
+// newRequest makes one. fields are lines without their ends.
+func newRequest(e endpoint, method, path string, fields []string, body []byte) *request {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, path, e.host)
 	for _, f := range fields {
@@ -28,8 +28,18 @@ func build(e endpoint, method, path string, fields []string, body []byte) *reque
 	return &request{bytes: append([]byte(b.String()), body...), bodyLen: int64(len(body)), head: method == "HEAD"}
 }
 
-// chatBody is a chat completion's request of just size bytes, as the SDKs
-// write it: the model first.
+// numbered writes the number of a new chatbot into a copy of the request.
+func (q *request) numbered(to []byte, number int64) []byte {
+	to = append(to[:0], q.bytes...)
+	for i := q.digits + coldDigits - 1; i >= q.digits; i-- {
+		to[i] = byte('0' + number%10)
+		number /= 10
+	}
+	return to
+}
+
+// chatBody is a chat completion's request of size bytes, as the SDKs write it:
+// the model first.
 func chatBody(size int, stream bool) []byte {
 	begin := `{"model":"openai/gpt-5.4-mini",`
 	if stream {
@@ -45,9 +55,8 @@ func imageBody(size int) []byte {
 	const begin = `{"model":"openai/gpt-5.4-mini","messages":[{"role":"user","content":[{"type":"text","text":"What is in this picture?"},` +
 		`{"type":"image_url","image_url":{"url":"data:image/png;base64,`
 	const end = `"}}]}],"temperature":0.7}`
-	n := max(size-len(begin)-len(end), 0)
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-	picture := make([]byte, n)
+	picture := make([]byte, (size-len(begin)-len(end))/4*4)
 	state := uint32(1)
 	for i := range picture {
 		state = state*1664525 + 1013904223 // any fixed sequence that does not repeat soon
@@ -59,5 +68,5 @@ func imageBody(size int) []byte {
 // filler is text of n bytes.
 func filler(n int) string {
 	const text = "Please read the following notes with care, and answer in one sentence each. "
-	return strings.Repeat(text, max(n, 0)/len(text)+1)[:max(n, 0)]
+	return strings.Repeat(text, n/len(text)+1)[:n]
 }

@@ -14,6 +14,7 @@ const Format = 1
 // A Run says what was measured, where and how.
 type Run struct {
 	Format   int       `json:"format"`
+	Version  string    `json:"version,omitempty"` // of bench
 	Started  time.Time `json:"started"`
 	Machine  Machine   `json:"machine"`
 	Settings Settings  `json:"settings"`

@@ -2,136 +2,118 @@ package bench
 
 import (
 	"context"
-	"os"
-	"sync"
-	"sync/atomic"
+	"fmt"
 	"time"
 )
 
-// A session is a round while it runs.
-type session struct {
-	recorder recorder
-	workers  []*worker
-	opened   atomic.Int64
-	over     atomic.Bool
-	wait     sync.WaitGroup
-	target   *gauge // nil if the target's process is not known
-	driver   *gauge
-	peak     int64
-	series   []Tick
-}
-
 // round puts load on one target for one slice of time.
-func (p *Plan) round(ctx context.Context, t Target, scenario string, number int, progress func(Progress)) (*Round, error) {
-	e, err := parseEndpoint(t.URL)
+func (p *Plan) round(ctx context.Context, t Target, told Progress, progress func(Progress)) (*Round, error) {
+	s, err := p.session(t, told.Scenario)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{}
-	if t.PID > 0 {
-		if s.target, err = newGauge(t.PID, true); err != nil {
+	defer s.end()
+	watch, err := newWatch(t.PID, p.idle[t.Name])
+	if err != nil {
+		return nil, err
+	}
+	r := &Round{Target: t.Name, Scenario: told.Scenario, Number: told.Round}
+	started := now()
+	tick := func() {
+		told.Elapsed, told.Tick = now()-started, s.recorder.second()
+		watch.sample()
+		if !told.Warmup {
+			r.Series = append(r.Series, told.Tick)
+		}
+		progress(told)
+	}
+	told.Warmup = true
+	progress(told)
+	sent := p.start(s)
+	if err := s.pass(ctx, after(p.Warmup), tick); err != nil {
+		return nil, err
+	}
+	told.Warmup, r.Started = false, time.Now()
+	watch.begin()
+	s.recorder.second() // forgets the warm-up's
+	s.recorder.setOpen(true)
+	started = now()
+	if err := s.pass(ctx, after(p.Duration), tick); err != nil {
+		return nil, err
+	}
+	if sent == nil {
+		s.recorder.setOpen(false)
+	} else if err := s.pass(ctx, sent, tick); err != nil { // what is behind its time is sent first
+		return nil, err
+	}
+	r.Elapsed = now() - started
+	r.Process, r.Driver = watch.end(int(s.opened.Load()))
+	if sent != nil {
+		if err := s.pass(ctx, s.drained(), tick); err != nil { // the last ones have as long as all others
 			return nil, err
 		}
+		s.recorder.setOpen(false)
 	}
-	s.driver, _ = newGauge(os.Getpid(), false)
-	n := p.Connections
-	if scenario == "stream" {
-		n = p.Streams
-	}
-	q := p.request(e, scenario)
-	for i := range n {
-		w := &worker{
-			link:  link{endpoint: e, timeout: p.Timeout, buf: make([]byte, 4<<10)},
-			shard: &s.recorder.shards[i%len(s.recorder.shards)], opened: &s.opened, over: &s.over,
-		}
-		s.workers = append(s.workers, w)
-		s.wait.Go(func() { // ends with the round
-			if scenario == "stream" { // not all in step
-				time.Sleep(p.Warmup / 2 * time.Duration(i) / time.Duration(n))
-			}
-			for !s.over.Load() {
-				w.exchange(q, now())
-			}
-			w.link.close()
-		})
-	}
-	told := Progress{Target: t.Name, Scenario: scenario, Round: number, Rounds: p.Rounds, Warmup: true}
-	err = s.pass(ctx, p.Warmup, told, progress)
-	r := &Round{Target: t.Name, Scenario: scenario, Number: number, Started: time.Now()}
-	var target0, driver0 meter
-	if s.target != nil {
-		target0 = before(s.target)
-	}
-	if s.driver != nil {
-		driver0 = before(s.driver)
-	}
-	s.recorder.second()
-	s.recorder.setOpen(true)
-	begin := now()
-	if err == nil {
-		told.Warmup = false
-		err = s.pass(ctx, p.Duration, told, progress)
-	}
-	s.recorder.setOpen(false)
-	r.Elapsed = now() - begin
-	open := int(s.opened.Load())
-	if s.target != nil {
-		r.Process = after(s.target).since(target0)
-		r.Process.Idle, r.Process.Streams = p.idle[t.Name], open
-		r.Process.Peak = max(r.Process.Peak, s.peak)
-	}
-	if s.driver != nil {
-		r.Driver = after(s.driver).since(driver0)
-	}
-	s.over.Store(true)
-	for _, w := range s.workers {
-		w.link.cut()
-	}
-	s.wait.Wait()
-	s.fill(r)
-	return r, err
+	s.end()
+	s.recorder.fill(r)
+	return r, nil
 }
 
-// pass lets time go by, and takes down each second of it.
-func (s *session) pass(ctx context.Context, d time.Duration, told Progress, progress func(Progress)) error {
-	begin := now()
-	ticker := time.NewTicker(100 * time.Millisecond)
-	defer ticker.Stop()
-	second := time.Second
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
+// start begins the load. In the open loop it returns a channel that is closed
+// when all requests of the round have been sent, or given up.
+func (p *Plan) start(s *session) <-chan struct{} {
+	if p.Rate == 0 {
+		spread := time.Duration(0)
+		if s.scenario.streams {
+			spread = p.Warmup / 2
 		}
-		at := now()
-		for _, w := range s.workers {
-			w.link.watch(at)
-		}
-		told.Elapsed = at - begin
-		if told.Elapsed >= min(second, d) {
-			told.Tick = s.recorder.second()
-			if s.target != nil {
-				s.peak = max(s.peak, s.target.resident())
-			}
-			if !told.Warmup {
-				s.series = append(s.series, told.Tick)
-			}
-			if progress != nil {
-				progress(told)
-			}
-			second += time.Second
-		}
-		if told.Elapsed >= d {
-			return nil
-		}
+		s.closed(spread)
+		return nil
 	}
+	begin := now()
+	pacer := &pacer{
+		pace: pace{from: p.Rate}, begin: begin, warmup: p.Warmup, end: begin + p.Warmup + p.Duration,
+		patience: p.Timeout, hand: s.hand, lost: s.recorder.lost,
+	}
+	if p.RateEnd > 0 {
+		pacer.pace = pace{from: p.Rate, to: p.RateEnd, over: p.Duration}
+	}
+	return s.paced(pacer)
 }
 
-func (s *session) fill(r *Round) {
-	c := s.recorder.total()
-	r.Requests, r.Events, r.Errors = c.requests, c.events, c.errors
-	r.BytesIn, r.BytesOut = c.bytesIn, c.bytesOut
-	r.Latency, r.First, r.Gap, r.Late = c.latency, c.first, c.gap, c.late
-	r.Series = s.series
+// after is closed when d has passed.
+func after(d time.Duration) <-chan struct{} {
+	done := make(chan struct{})
+	time.AfterFunc(d, func() { close(done) })
+	return done
+}
+
+// try sends one request of each scenario to each target, so that a run does not
+// spend its time on a target that is not there or refuses everything. What
+// recorded requests lead to is left to the run: their errors may be what is
+// measured.
+func (p *Plan) try(ctx context.Context) error {
+	var wrong []error
+	for _, t := range p.Targets {
+		for _, name := range p.Scenarios {
+			s, err := p.session(t, name)
+			if err != nil {
+				return err
+			}
+			kind, err := s.once(ctx)
+			s.end()
+			switch {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case kind == "" || name == ScenarioRecorded && kind != "dial":
+				continue
+			case kind == "dial":
+				wrong = append(wrong, fmt.Errorf("target %s: cannot connect: %w; start it first", t.Name, err))
+			default:
+				wrong = append(wrong, fmt.Errorf("target %s: the first request of scenario %s ended with %q, so there is nothing to measure; see its log, or pass what it needs with -H", t.Name, name, kind))
+			}
+			break // the other scenarios would fail alike
+		}
+	}
+	return join(wrong)
 }

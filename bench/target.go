@@ -11,7 +11,8 @@ import (
 // An endpoint is a target's URL, taken apart.
 type endpoint struct {
 	tls  bool
-	host string // for the Host line and the certificate
+	host string // for the Host line
+	name string // without the port, for the certificate
 	addr string // to dial
 	path string // of a chat completion
 	base string // before the path of a recorded request
@@ -31,7 +32,7 @@ func parseEndpoint(raw string) (endpoint, error) {
 	case u.User != nil:
 		return endpoint{}, errors.New("holds a user name or a password; give it as a header: -H 'Authorization: …'")
 	}
-	e := endpoint{tls: u.Scheme == "https", host: u.Host, addr: u.Host}
+	e := endpoint{tls: u.Scheme == "https", host: u.Host, name: u.Hostname(), addr: u.Host}
 	if u.Port() == "" {
 		e.addr = net.JoinHostPort(u.Hostname(), map[bool]string{true: "443", false: "80"}[e.tls])
 	}

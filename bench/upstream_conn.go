@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -120,6 +121,11 @@ func (a *asked) field(name, value []byte) (err error) {
 		a.rhythm.parse(value)
 	}
 	return err
+}
+
+// field is the header line that asks for the rhythm.
+func (r Rhythm) field() string {
+	return fmt.Sprintf("X-Bench: events=%d,rate=%g,burst=%d", r.Events, r.Rate, max(r.Burst, 1))
 }
 
 // parse reads such as "events=100,rate=50,burst=1". What it does not
