@@ -86,6 +86,6 @@ func (h *Histogram) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	var err error
-	h.h, err = hdrhistogram.Decode([]byte(s))
+	h.h, err = decodeHistogram(s)
 	return err
 }
