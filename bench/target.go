@@ -55,7 +55,7 @@ func parseEndpoint(raw string) (endpoint, error) {
 // PublicURL is a URL as it may be shown: without user, password and query.
 func PublicURL(raw string) string {
 	u, err := url.Parse(raw)
-	if err != nil {
+	if err != nil || u.Host == "" { // a file of results may hold anything in its place, a key as well
 		return "(unreadable)"
 	}
 	return fmt.Sprintf("%s://%s%s", u.Scheme, u.Host, u.EscapedPath())
