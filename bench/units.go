@@ -81,7 +81,7 @@ func number(v float64, decimals int) string {
 	text := strconv.FormatFloat(math.Abs(v), 'f', decimals, 64)
 	whole, rest, _ := strings.Cut(text, ".")
 	var b strings.Builder
-	if v < 0 && strings.Trim(text, "0.") != "" {
+	if v < 0 && !isZero(text) {
 		b.WriteString("−")
 	}
 	for i, d := range whole {
@@ -95,6 +95,9 @@ func number(v float64, decimals int) string {
 	}
 	return b.String()
 }
+
+// isZero tells whether nothing but zeros was written.
+func isZero(text string) bool { return strings.Trim(text, "0.") == "" }
 
 // parse reads what people write: 1ms, 1.5 ms, 20KB, 0.1%, 5000 or 5000/s. A
 // zero needs no unit.
@@ -145,4 +148,22 @@ func (u Unit) Spread(s Stat) string {
 		return u.Text(s.Median) + " (1 round)"
 	}
 	return fmt.Sprintf("%s (%s, %d rounds)", u.Text(s.Median), u.Range(s), s.Rounds())
+}
+
+// PlusMinus writes a figure and half of its spread in one unit: 85.2 ±3.1 µs.
+// Nothing is said of the spread of a single round.
+func (u Unit) PlusMinus(s Stat) string {
+	scale := u.scaleFor(s.Median)
+	if s.Median == 0 {
+		scale = u.scaleFor(s.Half())
+	}
+	places := decimals(s.Median / scale.size)
+	if half := s.Half() / scale.size; isZero(number(half, places)) && !isZero(number(half, places+1)) {
+		places++ // a spread of ±0.0 looks like none
+	}
+	text := number(s.Median/scale.size, places)
+	if s.Rounds() > 1 {
+		text += " ±" + number(s.Half()/scale.size, places)
+	}
+	return strings.TrimRight(text+" "+scale.name, " ")
 }
