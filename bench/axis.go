@@ -29,7 +29,7 @@ func (a *axis) fraction(v float64) float64 {
 // logAxis covers values above 0 with a little room around.
 func logAxis(unit Unit, low, high float64, from, length px) axis {
 	low = max(low, 1)
-	high = max(high, low*1.5)
+	high = max(high, low*1.1)
 	return axis{unit: unit, low: low / 1.08, high: high * 1.08, log: true, from: from, length: length}
 }
 
@@ -44,7 +44,7 @@ func linearAxis(unit Unit, low, high float64, from, length px) axis {
 
 // ticks are round values to label, at most about most of them.
 func (a *axis) ticks(most int) []float64 {
-	if a.log {
+	if a.log && a.high/a.low > 4 { // else a scale by tens is nearly even
 		return a.logTicks(most)
 	}
 	// Round in the unit that is written: 2,048 bytes is round, 2,000 is not.
@@ -68,13 +68,12 @@ func niceStep(least float64) float64 {
 	return 10 * power
 }
 
-// logTicks are 1, 2 and 5 of each power of ten; only some of these where they are
-// too many, and more where they are too few to read a value by.
+// logTicks are 1, 2 and 5 of each power of ten, or only some of these where they
+// are too many.
 func (a *axis) logTicks(most int) []float64 {
-	const fewest = 3
-	var best []float64
-	for _, steps := range [][]float64{{1}, {1, 3}, {1, 2, 5}, {1, 1.5, 2, 3, 5, 7}} {
-		var ticks []float64
+	var ticks []float64
+	for _, steps := range [][]float64{{1, 2, 5}, {1, 3}, {1}} {
+		ticks = ticks[:0]
 		for power := math.Pow(10, math.Floor(math.Log10(a.low))); power <= a.high; power *= 10 {
 			for _, m := range steps {
 				if v := m * power; v >= a.low && v <= a.high {
@@ -82,14 +81,11 @@ func (a *axis) logTicks(most int) []float64 {
 				}
 			}
 		}
-		if len(ticks) > most && len(best) > 0 {
-			break
-		}
-		if best = ticks; len(steps) == 3 && len(best) >= fewest {
+		if len(ticks) <= most {
 			break
 		}
 	}
-	return best
+	return ticks
 }
 
 // tickText writes a round value without needless zeros.

@@ -84,13 +84,15 @@ func (m *madeUp) round(rnd *rand.Rand, scenario string, number int, at time.Time
 				v += 5 * time.Second
 				r.First.Record(latency(m.median))
 				for range 20 {
-					r.Gap.Record(10*time.Millisecond + latency(m.median)/4)
+					gap := 10*time.Millisecond + latency(m.median)/4
+					r.Gap.Record(gap)
+					tick.Record(gap)
 				}
 			} else {
 				r.First.Record(v - v/20)
+				tick.Record(v)
 			}
 			r.Latency.Record(v)
-			tick.Record(v)
 		}
 		r.Requests += n
 		t := Tick{Requests: n, P50: tick.Quantile(0.5), P99: tick.Quantile(0.99)}

@@ -85,7 +85,7 @@ type pageRow struct {
 	Cells      []pageCell
 }
 
-type pageCell struct{ Text, Range, Class string }
+type pageCell struct{ Text, Range, Class, Why string }
 
 // WriteHTML writes a page that needs nothing but a browser: no network, no other
 // file.

@@ -13,7 +13,7 @@ func figuresTable(sc *ScenarioSummary) pageTable {
 		row, data := pageRow{Name: m.Name, Hint: m.Help}, false
 		for _, t := range sc.Targets {
 			s, why := t.Figure(m.Name)
-			cell := pageCell{Text: "–", Class: "none", Range: why}
+			cell := pageCell{Text: "–", Class: "none", Why: why}
 			if s.Rounds() > 0 {
 				data = true
 				cell = pageCell{Text: m.Unit.Text(s.Median), Range: m.Unit.Range(s)}
