@@ -2,8 +2,6 @@ package bench
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +33,7 @@ func describeLoad(s Settings, scenario string) string {
 	case scenario == "stream":
 		load = plural(s.Streams, "stream") + " of " + plural(s.Events, "event")
 		if s.EventRate > 0 {
-			load += ", " + Count.Text(s.EventRate) + " a second each"
+			load += ", " + strconv.FormatFloat(s.EventRate, 'f', -1, 64) + " a second each"
 		}
 		if s.Burst > 1 {
 			load += fmt.Sprintf(" in bursts of %d", s.Burst)
@@ -119,5 +117,3 @@ func joinWords(separator string, words ...string) string {
 	}
 	return strings.Join(there, separator)
 }
-
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

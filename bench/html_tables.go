@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -109,7 +110,7 @@ func settingPairs(r Run) []pair {
 	out := []pair{
 		{"measured", r.Started.UTC().Format("2 January 2006, 15:04:05 UTC")},
 		{"machine", describeMachine(m)},
-		{"driver", joinWords(", ", m.Go, "sidekey bench, results of format "+number(float64(r.Format), 0))},
+		{"driver", joinWords(", ", joinWords(" ", "sidekey bench", r.Version), m.Go)},
 		{"scenarios", strings.Join(s.Scenarios, ", ")},
 		{"rounds", fmt.Sprintf("%d of %s each, after %s of warm-up", s.Rounds, seconds(s.Duration), seconds(s.Warmup))},
 	}
@@ -132,9 +133,18 @@ func settingPairs(r Run) []pair {
 		out = append(out, pair{"CPUs", "driver on " + orAll(s.DriverCPUs) + ", targets on " + orAll(s.TargetCPUs)})
 	}
 	if s.UpstreamTLS {
-		out = append(out, pair{"upstream", "TLS"})
+		out = append(out, pair{"to the upstream", "TLS"})
 	}
-	for _, name := range sortedKeys(s.Tags) {
+	if s.OwnUpstream {
+		out = append(out, pair{"upstream", "bench's own, in the driver's process"})
+	}
+	if s.Recorded != "" {
+		out = append(out, pair{"recorded", s.Recorded})
+	}
+	if s.Timeout > 0 {
+		out = append(out, pair{"time-out", seconds(s.Timeout)})
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Tags)) {
 		out = append(out, pair{name, s.Tags[name]})
 	}
 	return out

@@ -31,7 +31,7 @@ var metrics = slices.Concat(
 	quantiles("first.", "time to the first byte or event", func(r *Round) *Histogram { return &r.First }, 0.5, 0.9, 0.99, 0.999),
 	ofStreams(quantiles("gap.", "time between two events of a stream", func(r *Round) *Histogram { return &r.Gap }, 0.5, 0.99)...),
 	[]Metric{
-		rate("rps", "requests per second that ended well", func(r *Round) (int64, string) { return r.Requests, "" }),
+		throughput("rps", "requests per second that ended well", func(r *Round) (int64, string) { return r.done(), "" }),
 		{Name: errorsMetric, Unit: Share, Help: "share of the requests that failed", of: failures},
 		perWork("cpu.request", Nanoseconds, "CPU time of the proxy per request", cpu, doneRequests),
 		perWork("switches.request", Count, "context switches of the proxy per request", switches, doneRequests),
@@ -39,8 +39,12 @@ var metrics = slices.Concat(
 		process("rss.peak", "the most memory that was seen", func(u *Usage) int64 { return u.Peak }),
 		process("rss.idle", "memory before the load", func(u *Usage) int64 { return u.Idle }),
 	},
+	[]Metric{
+		{Name: "driver.late", Unit: Nanoseconds, Help: "how late the driver sent, p99 (open loop)", of: func(r, _ *Round) (float64, string) { return quantile(&r.Late, 0.99) }},
+		{Name: "driver.cpu", Unit: Share, Help: "CPU time of the driver, of one CPU", of: driverCPU},
+	},
 	ofStreams(
-		rate("events", "events of streams per second", doneEvents),
+		throughput("events", "events of streams per second", doneEvents),
 		perWork("cpu.event", Nanoseconds, "CPU time of the proxy per event", cpu, doneEvents),
 		perWork("switches.event", Count, "context switches of the proxy per event", switches, doneEvents),
 		Metric{Name: "stream.memory", Unit: Bytes, Help: "memory that each open stream adds", of: streamMemory},
@@ -73,6 +77,18 @@ func metricNames() string {
 		names[i] = m.Name
 	}
 	return strings.Join(names, ", ")
+}
+
+// MetricHelp lists the metrics with what they mean, a line each.
+func MetricHelp() string {
+	var b strings.Builder
+	for _, m := range metrics {
+		if !m.Added {
+			fmt.Fprintf(&b, "  %-17s %s\n", m.Name, m.Help)
+		}
+	}
+	b.WriteString("  added.NAME        any of p50 to gap.p99, added over direct")
+	return b.String()
 }
 
 // quantiles are the metrics of one histogram: as they are, and added over
@@ -123,7 +139,7 @@ func quantile(h *Histogram, q float64) (float64, string) {
 
 func leastValues(q float64) int64 { return int64(1/(1-q) + 0.5) }
 
-func rate(name, help string, count func(*Round) (int64, string)) Metric {
+func throughput(name, help string, count func(*Round) (int64, string)) Metric {
 	return Metric{Name: name, Unit: PerSecond, Help: help, More: true, of: func(r, _ *Round) (float64, string) {
 		n, none := count(r)
 		if n == 0 {
@@ -135,11 +151,14 @@ func rate(name, help string, count func(*Round) (int64, string)) Metric {
 
 func failures(r, _ *Round) (float64, string) {
 	failed := r.failed()
-	if failed+r.Requests == 0 {
+	if failed+r.done() == 0 {
 		return 0, "no request ended"
 	}
-	return float64(failed) / float64(failed+r.Requests), ""
+	return float64(failed) / float64(failed+r.done()), ""
 }
+
+// done is the number of requests that ended as planned, also broken off.
+func (r *Round) done() int64 { return r.Requests + r.Left }
 
 // failed is the number of requests that did not end well.
 func (r *Round) failed() int64 {
@@ -170,7 +189,7 @@ func process(name, help string, of func(*Usage) int64) Metric {
 func cpu(u *Usage) float64      { return float64(u.CPU()) / float64(time.Nanosecond) }
 func switches(u *Usage) float64 { return float64(u.Switches + u.Forced) }
 
-func doneRequests(r *Round) (int64, string) { return r.Requests, "no request ended well" }
+func doneRequests(r *Round) (int64, string) { return r.done(), "no request ended well" }
 func doneEvents(r *Round) (int64, string)   { return r.Events, noEvents }
 
 // perWork divides what the process used by what was done with it.
@@ -185,6 +204,13 @@ func perWork(name string, unit Unit, help string, used func(*Usage) float64, don
 		}
 		return used(r.Process) / float64(n), ""
 	}}
+}
+
+func driverCPU(r, _ *Round) (float64, string) {
+	if r.Driver == nil {
+		return 0, "it was not measured"
+	}
+	return r.Driver.CPU().Seconds() / r.Elapsed.Seconds(), ""
 }
 
 func streamMemory(r, _ *Round) (float64, string) {

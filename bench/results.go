@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 )
 
@@ -21,6 +22,28 @@ type Results struct {
 // A ResultsWriter writes a file of results as it goes: what has been measured
 // stays, whatever ends the run.
 type ResultsWriter struct{ w io.Writer }
+
+// AppendResults opens a file of results to add a run to it. What a killed run
+// left torn at its end stays a line of its own.
+func AppendResults(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	last := []byte{'\n'}
+	if err == nil && info.Mode().IsRegular() && info.Size() > 0 {
+		_, err = f.ReadAt(last, info.Size()-1)
+	}
+	if err == nil && last[0] != '\n' {
+		_, err = f.WriteString("\n")
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
 
 // NewResultsWriter begins a file with the run. Addresses lose what may be
 // secret.
@@ -60,8 +83,8 @@ func publicTargets(targets []Target) []Target {
 const maxResultLine = 16 << 20
 
 // ReadResults reads a file of results, which may hold several runs, one after
-// the other. Its error tells everything that is wrong, each with its line. A
-// last line that a killed run left torn is left out, and said in the notes.
+// the other. Its error tells everything that is wrong, each with its line. A line that a killed run left torn, at the end or before the next run, is left
+// out, and said in the notes.
 func ReadResults(in io.Reader) ([]Results, error) {
 	rd := resultsReader{rounds: map[roundKey]int{}}
 	r := bufio.NewReaderSize(in, 64<<10)
@@ -72,12 +95,13 @@ func ReadResults(in io.Reader) ([]Results, error) {
 			return nil, fmt.Errorf("line %d: %w", rd.line, err)
 		}
 		if len(bytes.TrimSpace(line)) > 0 {
-			rd.take(line, last)
+			rd.take(line)
 		}
 		if last {
 			break
 		}
 	}
+	rd.tear(true)
 	if len(rd.runs) == 0 && len(rd.problems) == 0 {
 		rd.problem("nothing is in it; a file of results is written by sidekey bench --out")
 	}
@@ -111,26 +135,40 @@ type resultsReader struct {
 	rounds   map[roundKey]int // of the last run, with their lines
 	line     int
 	problems []error
-	foreign  bool // the last run has another format, and its rounds with it
+	foreign  bool  // the last run has another format, and its rounds with it
+	torn     error // the line before is not JSON, which is a problem if a round follows
+	tornLine int
 }
 
 func (rd *resultsReader) problem(format string, args ...any) {
 	rd.problems = append(rd.problems, fmt.Errorf("line %d: "+format, append([]any{rd.line}, args...)...))
 }
 
+// tear settles what the line was that is not JSON: the end of a run that was
+// killed, or a problem.
+func (rd *resultsReader) tear(end bool) {
+	if rd.torn == nil {
+		return
+	}
+	if end && len(rd.runs) > 0 {
+		run := &rd.runs[len(rd.runs)-1]
+		run.Notes = append(run.Notes, fmt.Sprintf("line %d of the results is torn and was left out: the run was stopped while it was written", rd.tornLine))
+	} else {
+		rd.problems = append(rd.problems, fmt.Errorf("line %d: it is not JSON: %w", rd.tornLine, rd.torn))
+	}
+	rd.torn = nil
+}
+
 // take reads one line: a run has a format, a round has not.
-func (rd *resultsReader) take(line []byte, torn bool) {
+func (rd *resultsReader) take(line []byte) {
 	var kind struct {
-		Format *int   `json:"format"`
-		Target string `json:"target"`
+		Format *int `json:"format"`
 	}
 	err := json.Unmarshal(line, &kind)
+	rd.tear(err == nil && kind.Format != nil)
 	switch {
-	case err != nil && torn && len(rd.runs) > 0:
-		run := &rd.runs[len(rd.runs)-1]
-		run.Notes = append(run.Notes, fmt.Sprintf("line %d of the results is torn and was left out: the run was stopped while it was written", rd.line))
 	case err != nil:
-		rd.problem("it is not JSON: %w", err)
+		rd.torn, rd.tornLine = err, rd.line
 	case kind.Format != nil:
 		rd.takeRun(line, *kind.Format)
 	case rd.foreign:
@@ -181,7 +219,7 @@ func (rd *resultsReader) takeRound(line []byte) {
 		rd.problem("the target %q is none of the run's", r.Target)
 	case !slices.Contains(res.Run.Settings.Scenarios, r.Scenario):
 		rd.problem("the scenario %q is none of the run's", r.Scenario)
-	case r.Number < 1 || r.Elapsed <= 0 || r.Requests < 0 || r.Events < 0 || slices.Min(append(slices.Collect(maps.Values(r.Errors)), 0)) < 0:
+	case r.Number < 1 || r.Elapsed <= 0 || r.Requests < 0 || r.Left < 0 || r.Events < 0 || slices.Min(append(slices.Collect(maps.Values(r.Errors)), 0)) < 0:
 		rd.problem("round %d of %s has figures that cannot be", r.Number, r.Target)
 	case before > 0:
 		rd.problem("round %d of %s in %s stands on line %d already", r.Number, r.Target, r.Scenario, before)

@@ -2,6 +2,8 @@ package bench
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -61,6 +63,37 @@ func TestResultsSurviveATornEnd(t *testing.T) {
 	got, err := ReadResults(bytes.NewReader(file[:len(file)-1])) // whole, but for the end of the line
 	if err != nil || len(got[0].Rounds) != 6 || len(got[0].Notes) != 0 {
 		t.Errorf("without the last line's end: %v", err)
+	}
+}
+
+// The next run goes below what a killed run left, and both can be read.
+func TestResultsGoOnAfterATornEnd(t *testing.T) {
+	one, two := madeUpRun(1, madeUpTargets[:2], []string{"chat"}, 3), madeUpRun(2, madeUpTargets[:2], []string{"chat"}, 2)
+	path := filepath.Join(t.TempDir(), "results.jsonl")
+	whole := one.write(t)
+	if err := os.WriteFile(path, whole[:len(whole)-100], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		f, err := AppendResults(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = f.Write(two.write(t)); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadResults(bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 3 || len(got[0].Rounds) != 5 || len(got[0].Notes) != 1 || len(got[1].Rounds) != 4 || len(got[2].Rounds) != 4 || len(got[1].Notes)+len(got[2].Notes) > 0 {
+		t.Errorf("got %d runs, notes %q", len(got), got[0].Notes)
 	}
 }
 

@@ -126,7 +126,7 @@ func (t *TargetSummary) compute(direct map[int]*Round) {
 	slices.SortFunc(t.LeftOut, byNumber)
 	t.Errors = map[string]int64{}
 	for _, r := range t.Rounds {
-		t.Requests += r.Requests
+		t.Requests += r.done()
 		t.Events += r.Events
 		for kind, n := range r.Errors {
 			t.Errors[kind] += n

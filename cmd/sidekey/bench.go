@@ -24,12 +24,13 @@ type benchFlags struct {
 	driverCPUs  string
 	targetCPUs  string
 	out         string
+	output      benchOutput
 	changed     func(flag string) bool // whether it was given
 }
 
 func (a *app) benchCommand() *cobra.Command {
 	var f benchFlags
-	c := &cobra.Command{
+	c := a.withJSON(&cobra.Command{
 		Use:   "bench",
 		Short: "Measure what a proxy costs",
 		Long: `bench puts the same load on an upstream directly and through each target, in
@@ -53,9 +54,10 @@ Scenarios:
 			f.changed = c.Flags().Changed
 			return a.bench(c.Context(), &f)
 		},
-	}
+	})
 	f.declare(c)
-	c.AddCommand(a.benchUpstream())
+	f.output.declare(c)
+	c.AddCommand(a.benchReport(), a.benchUpstream())
 	return c
 }
 

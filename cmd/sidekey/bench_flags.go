@@ -34,6 +34,7 @@ func (f *benchFlags) understand() (*benchRun, error) {
 			wrong = append(wrong, err)
 		}
 	}
+	note(f.output.read())
 	note(f.readTargets(run))
 	note(f.readRate(&run.plan))
 	note(f.readRecording(&run.plan))

@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"time"
@@ -37,7 +35,7 @@ func (a *app) bench(ctx context.Context, f *benchFlags) error {
 	if err != nil {
 		return err
 	}
-	return a.measure(ctx, run, f.out)
+	return a.measure(ctx, run, f)
 }
 
 // ownUpstream starts bench's own upstream as the target direct.
@@ -99,50 +97,21 @@ func (run *benchRun) startTargets(ctx context.Context) (func(), error) {
 	return stop, nil
 }
 
-// measure runs the plan, and keeps and prints each round as it ends.
-func (a *app) measure(ctx context.Context, run *benchRun, out string) error {
+// measure runs the plan and reports it. What was measured before an interrupt is
+// reported, but not judged.
+func (a *app) measure(ctx context.Context, run *benchRun, f *benchFlags) error {
 	p := &run.plan
-	keep := func(any) error { return nil }
-	if out != "" {
-		file, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		keep = func(v any) error { return writeLine(file, v) }
-	}
-	if err := keep(bench.Run{
+	res, err := a.measurePlan(ctx, p, bench.Run{
 		Format: bench.Format, Version: bench.Version(), Started: time.Now(), Machine: bench.ThisMachine(),
-		Settings: p.Settings, Targets: publicTargets(p.Targets),
-	}); err != nil {
-		return err
-	}
-	rounds := 0
-	err := p.Run(ctx, func(r bench.Round) error {
-		rounds++
-		fmt.Fprintln(a.stdout, roundLine(&r))
-		return keep(r)
-	}, nil)
+		Settings: p.Settings, Targets: p.Targets,
+	}, f.out)
 	if errors.Is(err, context.Canceled) {
-		fmt.Fprintf(a.stderr, "Stopped after %d of %d rounds; the one that ran does not count.\n", rounds, p.Rounds*len(p.Scenarios)*len(p.Targets))
-		return errSilent
+		fmt.Fprintf(a.stderr, "Stopped after %d of %d rounds; the one that ran does not count.\n", len(res.Rounds), p.Rounds*len(p.Scenarios)*len(p.Targets))
+		f.output.forget()
+		return errors.Join(a.writeReport(&f.output, []bench.Results{res}), errSilent)
 	}
-	return err
-}
-
-func publicTargets(targets []bench.Target) []bench.Target {
-	public := append([]bench.Target(nil), targets...)
-	for i := range public {
-		public[i].URL = bench.PublicURL(public[i].URL)
-	}
-	return public
-}
-
-func writeLine(w io.Writer, v any) error {
-	line, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(append(line, '\n'))
-	return err
+	return a.writeReport(&f.output, []bench.Results{res})
 }
