@@ -38,6 +38,9 @@ func (o *benchOutput) declare(c *cobra.Command) {
 // read understands the conditions and the baseline, so that a slip shows before
 // anything is measured, and not an hour later.
 func (o *benchOutput) read() error {
+	if slices.ContainsFunc(append(slices.Clone(o.failIf), o.against), looksLikeKey) {
+		return errKeyArgument
+	}
 	var wrong []error
 	var err error
 	if o.conditions, err = bench.ParseConditions(o.failIf); err != nil {
@@ -55,9 +58,12 @@ func (o *benchOutput) read() error {
 func (o *benchOutput) forget() { o.conditions, o.baseline = nil, "" }
 
 func readFile[T any](path string, read func(io.Reader) (T, error)) (T, error) {
+	var none T
 	f, err := os.Open(path)
+	if err != nil && looksLikeKey(path) {
+		return none, errKeyArgument // no file, and not to be repeated
+	}
 	if err != nil {
-		var none T
 		return none, err
 	}
 	defer f.Close()
