@@ -8,16 +8,13 @@ import (
 // A finding is a sentence about one target, to be read before any table.
 type finding struct{ Name, Class, Text string }
 
-// findings say what each target adds and uses, then how the first proxy stands
-// beside the others.
+// findings say what each target adds and uses.
 func findings(sc *ScenarioSummary, classes map[string]string) []finding {
 	var out []finding
-	var proxies []*TargetSummary
 	for _, t := range sc.Targets {
 		if t.Target.Name == Direct {
 			continue
 		}
-		proxies = append(proxies, t)
 		if text := sentence(t, sc.applies(Metric{Streams: true})); text != "" {
 			out = append(out, finding{t.Target.Name, classes[t.Target.Name], text})
 		}
