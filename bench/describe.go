@@ -2,6 +2,8 @@ package bench
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -116,4 +118,18 @@ func joinWords(separator string, words ...string) string {
 		}
 	}
 	return strings.Join(there, separator)
+}
+
+// describeErrors names the kinds, the most frequent first.
+func describeErrors(kinds map[string]int64) string {
+	names := slices.SortedFunc(maps.Keys(kinds), func(a, b string) int {
+		if kinds[a] != kinds[b] {
+			return int(max(-1, min(1, kinds[b]-kinds[a])))
+		}
+		return strings.Compare(a, b)
+	})
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s %s", number(float64(kinds[name]), 0), printable(name))
+	}
+	return strings.Join(names, ", ")
 }

@@ -17,12 +17,15 @@ func figuresTable(sc *ScenarioSummary) pageTable {
 			cell := pageCell{Text: "–", Class: "none", Why: why}
 			if s.Rounds() > 0 {
 				data = true
-				cell = pageCell{Text: m.Unit.Text(s.Median), Range: m.Unit.Range(s)}
+				cell = pageCell{Text: m.Unit.Text(s.Median)}
+				if s.Min < s.Max {
+					cell.Range = m.Unit.Range(s)
+				}
 				if m.Added {
 					cell.Text = m.Unit.Signed(s.Median)
 				}
 				if m.Added && s.Stand(0) == Alike {
-					cell.Class = "alike"
+					cell.Text, cell.Class = "~ "+cell.Text, "alike"
 				}
 				if failed, all := t.failed(); m.Name == errorsMetric && failed > 0 { // their median may well be 0
 					cell = pageCell{Text: Share.Text(float64(failed) / float64(all)), Range: fmt.Sprintf("%s of %s", number(float64(failed), 0), number(float64(all), 0)), Class: "bad"}

@@ -98,7 +98,7 @@ func quantiles(prefix, what string, of func(*Round) *Histogram, qs ...float64) [
 	for _, q := range qs {
 		label := quantileLabel(q)
 		plain := Metric{
-			Name: prefix + label, Unit: Nanoseconds, Help: what + ", " + label,
+			Name: prefix + label, Unit: Nanoseconds, Help: fmt.Sprintf("%s: %v %% are below", what, q*100),
 			of: func(r, _ *Round) (float64, string) { return quantile(of(r), q) },
 		}
 		out = append(out, plain, Metric{

@@ -3,7 +3,6 @@ package bench
 import (
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -219,68 +218,4 @@ func (t *table) remarks(sc *ScenarioSummary) {
 		t.b.Reset()
 		t.b.WriteString(text)
 	}
-}
-
-func (t *table) line(s string) { t.b.WriteString(s + "\n") }
-
-// wrap writes text behind a prefix, and further lines below its beginning.
-func (t *table) wrap(prefix, text string) {
-	indent := visibleWidth(prefix)
-	line, width := prefix, indent
-	for i, word := range strings.Split(text, " ") {
-		n := utf8.RuneCountInString(word)
-		switch {
-		case i == 0:
-		case width+1+n > tableWidth:
-			t.line(line)
-			line, width = strings.Repeat(" ", indent), indent
-		default:
-			line, width = line+" ", width+1
-		}
-		line, width = line+word, width+n
-	}
-	t.line(strings.TrimRight(line, " "))
-}
-
-func pad(s string, width int) string {
-	return s + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s)))
-}
-
-// shortName keeps a name from taking the table's room.
-func shortName(name string) string {
-	const most = 20
-	if runes := []rune(printable(name)); len(runes) > most {
-		return string(runes[:most-1]) + "…"
-	}
-	return printable(name)
-}
-
-func nameWidth(targets []Target) int {
-	width := 0
-	for _, target := range targets {
-		width = max(width, utf8.RuneCountInString(shortName(target.Name)))
-	}
-	return width
-}
-
-func columnWidth(cells []cell) int {
-	width := 0
-	for _, c := range cells {
-		width = max(width, utf8.RuneCountInString(c.text))
-	}
-	return width
-}
-
-// describeErrors names the kinds, the most frequent first.
-func describeErrors(kinds map[string]int64) string {
-	names := slices.SortedFunc(maps.Keys(kinds), func(a, b string) int {
-		if kinds[a] != kinds[b] {
-			return int(max(-1, min(1, kinds[b]-kinds[a])))
-		}
-		return strings.Compare(a, b)
-	})
-	for i, name := range names {
-		names[i] = fmt.Sprintf("%s %s", number(float64(kinds[name]), 0), printable(name))
-	}
-	return strings.Join(names, ", ")
 }
