@@ -80,8 +80,10 @@ func (a *app) benchReport() *cobra.Command {
 	c := a.withJSON(&cobra.Command{
 		Use:   "report FILE...",
 		Short: "Tell what the results in files say",
-		Long: `report prints what results say that sidekey bench --out has kept: a table, or JSON
-with --json, and a page with charts with --html.
+		Long: `report prints what results say that sidekey bench --out has kept: a table, and a
+page with charts with --html. With --json it prints one object instead: runs,
+their scenarios, their targets, and each target's figures with unit, median, min,
+max and by_round; times in nanoseconds, memory in bytes, shares of 1.
 
 A condition of --fail-if is METRIC[@TARGET][@SCENARIO] OP VALUE. It fails if it is
 met in every round; where rounds do not agree it is said, and does not fail. A
