@@ -36,8 +36,8 @@ func (l *Live) Round(r Round) {
 		return
 	}
 	if r.Short != "" || r.failed() > 0 {
-		l.rewrite(l.line(&r))
-		fmt.Fprintln(l.w)
+		l.rewrite("")
+		fmt.Fprintln(l.w, l.line(&r)) // it may take more than one line, for it stays
 	}
 }
 
