@@ -36,13 +36,13 @@ func (p *Plan) round(ctx context.Context, t Target, told Progress, progress func
 	told.Warmup, r.Started = false, time.Now()
 	watch.begin()
 	s.recorder.second() // forgets the warm-up's
-	s.recorder.setOpen(true)
+	s.recorder.set(phaseOpen)
 	started = now()
 	if err := s.pass(ctx, after(p.Duration), tick); err != nil {
 		return nil, err
 	}
 	if sent == nil {
-		s.recorder.setOpen(false)
+		s.recorder.set(phaseShut)
 	} else if err := s.pass(ctx, sent, tick); err != nil { // what is behind its time is sent first
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (p *Plan) round(ctx context.Context, t Target, told Progress, progress func
 		if err := s.pass(ctx, s.drained(), tick); err != nil { // the last ones have as long as all others
 			return nil, err
 		}
-		s.recorder.setOpen(false)
+		s.recorder.set(phaseShut)
 	}
 	s.end()
 	s.recorder.fill(r)
@@ -78,6 +78,7 @@ func (p *Plan) start(s *session) <-chan struct{} {
 	if p.RateEnd > 0 {
 		pacer.pace = pace{from: p.Rate, to: p.RateEnd, over: p.Duration}
 	}
+	s.recorder.set(phasePlanned)
 	return s.paced(pacer)
 }
 
