@@ -2,6 +2,8 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -89,6 +91,15 @@ func after(d time.Duration) <-chan struct{} {
 	return done
 }
 
+// dialHelp says what to do about a failure to connect.
+func dialHelp(err error) string {
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &certificate) {
+		return "name the authority that vouches for it with --ca-file"
+	}
+	return "start it first, or with --start"
+}
+
 // try sends one request of each scenario to each target, so that a run does not
 // spend its time on a target that is not there or refuses everything. What
 // recorded requests lead to is left to the run: their errors may be what is
@@ -109,7 +120,7 @@ func (p *Plan) try(ctx context.Context) error {
 			case kind == "" || name == ScenarioRecorded && kind != "dial":
 				continue
 			case kind == "dial":
-				wrong = append(wrong, fmt.Errorf("target %s: cannot connect: %w; start it first", t.Name, err))
+				wrong = append(wrong, fmt.Errorf("target %s: cannot connect: %w; %s", t.Name, err, dialHelp(err)))
 			default:
 				wrong = append(wrong, fmt.Errorf("target %s: the first request of scenario %s ended with %q, so there is nothing to measure; see its log, or pass what it needs with -H", t.Name, name, kind))
 			}
