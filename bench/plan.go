@@ -63,7 +63,7 @@ func (p *Plan) Run(ctx context.Context, sink func(Round) error, progress func(Pr
 				if err != nil {
 					return fmt.Errorf("target %s: %w", t.Name, err)
 				}
-				r.Short = p.short(r)
+				p.judge(r)
 				if err := sink(*r); err != nil {
 					return err
 				}

@@ -50,5 +50,8 @@ func roundLine(r *bench.Round) string {
 	if r.Short != "" {
 		fmt.Fprintf(&b, "  SHORT: %s", r.Short)
 	}
+	if r.Capped != "" {
+		fmt.Fprintf(&b, "  CAPPED: %s", r.Capped)
+	}
 	return b.String()
 }
