@@ -44,7 +44,7 @@ func newDistribution(sc *ScenarioSummary, classes map[string]string, of func(*Ro
 		var rounds []*Round
 		least := int64(math.MaxInt64) // values of a round
 		for _, r := range t.Rounds {
-			if n := of(r).Count(); n > 0 {
+			if n := of(r).Count(); n > 0 && r.Capped == "" {
 				rounds, least = append(rounds, r), min(least, n)
 			}
 		}

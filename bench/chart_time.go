@@ -99,7 +99,7 @@ func (tl *timeline) draw(size string) drawing {
 	lines := group{}
 	for _, s := range tl.slices {
 		class := "line thin " + s.class
-		if s.round.Short != "" {
+		if doubt(s.round) != "" {
 			class += " short"
 		}
 		var above, below []point
@@ -162,7 +162,7 @@ func (tl *timeline) reading() reading {
 		for i, t := range s.round.Series {
 			out.X = append(out.X, roundTo((float64(s.start+i)+0.5)/float64(tl.total), 4))
 			head := fmt.Sprintf("%s, round %d, second %d", s.target, s.round.Number, i+1)
-			if s.round.Short != "" {
+			if doubt(s.round) != "" {
 				head += " (does not count)"
 			}
 			out.Heads = append(out.Heads, head)

@@ -88,24 +88,27 @@ func (c *chunks) line(line []byte) error {
 func hexSize(line []byte) (int64, error) {
 	var size int64
 	digits := 0
-	for _, d := range line {
-		switch {
-		case d >= '0' && d <= '9':
-			d -= '0'
-		case d|0x20 >= 'a' && d|0x20 <= 'f':
-			d = d | 0x20 - 'a' + 10
-		case digits > 0 && (d == ';' || d == ' ' || d == '\t'):
-			return size, nil
-		default:
-			return 0, errMalformed
+	for digits < len(line) && digits < 16 {
+		d, ok := hexDigit(line[digits])
+		if !ok {
+			break
 		}
-		if digits++; digits > 15 {
-			return 0, errMalformed
-		}
-		size = size<<4 | int64(d)
+		size = size<<4 | d
+		digits++
 	}
-	if digits == 0 {
+	rest := trimBlank(line[digits:])
+	if digits == 0 || digits == 16 || len(rest) > 0 && rest[0] != ';' {
 		return 0, errMalformed
 	}
 	return size, nil
+}
+
+func hexDigit(c byte) (int64, bool) {
+	switch {
+	case c >= '0' && c <= '9':
+		return int64(c - '0'), true
+	case c|0x20 >= 'a' && c|0x20 <= 'f':
+		return int64(c|0x20-'a') + 10, true
+	}
+	return 0, false
 }

@@ -87,24 +87,34 @@ func plural(n int, noun string) string {
 	return number(float64(n), 0) + " " + noun + "s"
 }
 
-// leftOut says which rounds of a target do not count, and why, each reason
-// once.
+// doubt says what of a round does not count, and why; "" if all of it does.
+func doubt(r *Round) string {
+	switch {
+	case r.Short != "":
+		return "does not count: " + r.Short
+	case r.Capped != "":
+		return "rate and times do not count: " + r.Capped
+	}
+	return ""
+}
+
+// leftOut says which rounds of a target do not count, wholly or in part, each
+// reason once.
 func leftOut(t *TargetSummary) []string {
 	var reasons []string
 	numbers := map[string][]string{}
-	for _, r := range t.LeftOut {
-		if numbers[r.Short] == nil {
-			reasons = append(reasons, r.Short)
+	for _, r := range slices.Concat(t.LeftOut, t.Rounds) {
+		why := doubt(r)
+		if why == "" {
+			continue
 		}
-		numbers[r.Short] = append(numbers[r.Short], strconv.Itoa(r.Number))
+		if numbers[why] == nil {
+			reasons = append(reasons, why)
+		}
+		numbers[why] = append(numbers[why], strconv.Itoa(r.Number))
 	}
 	for i, why := range reasons {
-		n := numbers[why]
-		noun, verb := "rounds ", " do not count: "
-		if len(n) == 1 {
-			noun, verb = "round ", " does not count: "
-		}
-		reasons[i] = t.Target.Name + ": " + noun + strings.Join(n, ", ") + verb + why
+		reasons[i] = fmt.Sprintf("%s: round %s: %s", t.Target.Name, strings.Join(numbers[why], ", "), why)
 	}
 	return reasons
 }

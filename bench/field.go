@@ -58,6 +58,18 @@ func hasWordPrefix(b []byte, lower string) bool {
 	return len(b) >= len(lower) && isWord(b[:len(lower)], lower)
 }
 
+// hasToken reports whether a word is in a list with commas between.
+func hasToken(list []byte, lower string) bool {
+	for len(list) > 0 {
+		var word []byte
+		word, list, _ = bytes.Cut(list, []byte(","))
+		if isWord(trimBlank(word), lower) {
+			return true
+		}
+	}
+	return false
+}
+
 // decimal reads a length. It refuses signs, blanks and what is out of range.
 func decimal(b []byte) (int64, error) {
 	if len(b) == 0 || len(b) > 15 {

@@ -87,8 +87,8 @@ func (tl *timeline) table() pageTable {
 			{Text: Nanoseconds.Text(float64(r.Latency.Quantile(0.99)))},
 			{Text: number(float64(r.failed()), 0)},
 		}}
-		if r.Short != "" {
-			row.Hint = "does not count: " + r.Short
+		if why := doubt(r); why != "" {
+			row.Hint = why
 		}
 		table.Rows = append(table.Rows, row)
 	}

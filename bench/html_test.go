@@ -78,8 +78,20 @@ func TestReportsOfResultsWithHoles(t *testing.T) {
 		}
 	})
 	for _, report := range []string{page, table} {
-		if !strings.Contains(report, "rounds 1, 2, 3 do not count: direct was only 1.2 times as fast") {
+		if !strings.Contains(report, "sidekey: round 1, 2, 3: does not count: direct was only 1.2 times as fast") {
 			t.Error("it does not say that no round counts")
+		}
+	}
+	page, table = f(func(res *Results) {
+		for i := range res.Rounds {
+			if res.Rounds[i].Target == "sidekey" {
+				res.Rounds[i].Capped = "direct was only 1.2 times as fast"
+			}
+		}
+	})
+	for _, report := range []string{page, table} {
+		if !strings.Contains(report, "sidekey: round 1, 2, 3: rate and times do not count: direct was only 1.2 times as fast") {
+			t.Error("it does not say which figures do not count")
 		}
 	}
 	f(func(res *Results) {

@@ -40,6 +40,7 @@ type ReportTarget struct {
 	Name     string                  `json:"name"`
 	Rounds   int                     `json:"rounds"` // that count
 	LeftOut  []ReportLeftOut         `json:"left_out,omitempty"`
+	Capped   []ReportLeftOut         `json:"capped,omitempty"` // of these, rate and times do not count
 	Requests int64                   `json:"requests"`
 	Events   int64                   `json:"events,omitempty"`
 	Errors   map[string]int64        `json:"errors,omitempty"`
@@ -47,7 +48,7 @@ type ReportTarget struct {
 	Missing  map[string]string       `json:"missing,omitempty"` // why a figure is not there
 }
 
-// A ReportLeftOut is a round that does not count.
+// A ReportLeftOut is a round that does not count, wholly or in part.
 type ReportLeftOut struct {
 	Round int    `json:"round"`
 	Why   string `json:"why"`
@@ -88,6 +89,11 @@ func (t *TargetSummary) report() ReportTarget {
 	}
 	for _, r := range t.LeftOut {
 		out.LeftOut = append(out.LeftOut, ReportLeftOut{r.Number, r.Short})
+	}
+	for _, r := range t.Rounds {
+		if r.Capped != "" {
+			out.Capped = append(out.Capped, ReportLeftOut{r.Number, r.Capped})
+		}
 	}
 	for _, m := range metrics {
 		s := t.figures[m.Name]

@@ -41,7 +41,7 @@ var errTimeout = errors.New("timeout")
 // errDial wraps a failure to connect.
 type errDial struct{ err error }
 
-func (e errDial) Error() string { return "dial: " + e.err.Error() }
+func (e errDial) Error() string { return e.err.Error() }
 func (e errDial) Unwrap() error { return e.err }
 
 // dial connects, unless it is connected.

@@ -109,7 +109,7 @@ func (l *Live) line(r *Round) string {
 		tell("cpu.event", "CPU/event ")
 		tell("stream.memory", "memory/stream ")
 	} else {
-		tell("rps", "requests ")
+		fmt.Fprintf(&b, " · requests %s", PerSecond.Text(rate(r)))
 		tell("p50", "p50 ")
 		tell("p99", "p99 ")
 		tell("cpu.request", "CPU/request ")
@@ -117,8 +117,8 @@ func (l *Live) line(r *Round) string {
 	if failed := r.failed(); failed > 0 {
 		fmt.Fprintf(&b, " · %s failed: %s", number(float64(failed), 0), describeErrors(r.Errors))
 	}
-	if r.Short != "" {
-		b.WriteString(" · does not count: " + r.Short)
+	if why := doubt(r); why != "" {
+		b.WriteString(" · " + why)
 	}
 	return printable(b.String())
 }

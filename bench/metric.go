@@ -99,7 +99,12 @@ func quantiles(prefix, what string, of func(*Round) *Histogram, qs ...float64) [
 		label := quantileLabel(q)
 		plain := Metric{
 			Name: prefix + label, Unit: Nanoseconds, Help: fmt.Sprintf("%s: %v %% are below", what, q*100),
-			of: func(r, _ *Round) (float64, string) { return quantile(of(r), q) },
+			of: func(r, _ *Round) (float64, string) {
+				if r.Capped != "" {
+					return 0, r.Capped
+				}
+				return quantile(of(r), q)
+			},
 		}
 		out = append(out, plain, Metric{
 			Name: addedPrefix + plain.Name, Unit: Nanoseconds, Help: plain.Help + ", added over direct", Added: true,
@@ -142,7 +147,10 @@ func leastValues(q float64) int64 { return int64(1/(1-q) + 0.5) }
 func throughput(name, help string, count func(*Round) (int64, string)) Metric {
 	return Metric{Name: name, Unit: PerSecond, Help: help, More: true, of: func(r, _ *Round) (float64, string) {
 		n, none := count(r)
-		if n == 0 {
+		switch {
+		case r.Capped != "":
+			return 0, r.Capped
+		case n == 0:
 			return 0, none
 		}
 		return float64(n) / r.Elapsed.Seconds(), "" // a reader refuses rounds that took no time

@@ -63,7 +63,7 @@ func (p *Plan) Run(ctx context.Context, sink func(Round) error, progress func(Pr
 				if err != nil {
 					return fmt.Errorf("target %s: %w", t.Name, err)
 				}
-				r.Short = p.short(r)
+				p.judge(r)
 				if err := sink(*r); err != nil {
 					return err
 				}
@@ -79,8 +79,7 @@ func (p *Plan) prepare(ctx context.Context) error {
 	if err := p.Check(); err != nil {
 		return err
 	}
-	p.idle, p.base = map[string]int64{}, map[string]Round{}
-	p.tls = &tls.Config{RootCAs: p.Authorities, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
+	p.init()
 	for _, t := range p.Targets {
 		if t.PID == 0 {
 			continue
@@ -92,6 +91,11 @@ func (p *Plan) prepare(ctx context.Context) error {
 		p.idle[t.Name] = g.rest().resident
 	}
 	return p.try(ctx)
+}
+
+func (p *Plan) init() {
+	p.idle, p.base = map[string]int64{}, map[string]Round{}
+	p.tls = &tls.Config{RootCAs: p.Authorities, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
 }
 
 // connections is how many there may be at the same time.

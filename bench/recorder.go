@@ -15,7 +15,7 @@ type recorder struct {
 
 type shard struct {
 	mu    sync.Mutex
-	open  bool // between the warm-up and the end
+	phase phase
 	count counts
 	tick  tickCounts
 }
@@ -42,12 +42,20 @@ type tickCounts struct {
 	latency, gap             Histogram
 }
 
-// setOpen begins or ends the counting.
-func (r *recorder) setOpen(open bool) {
+// A phase is what counts at a moment.
+type phase uint8
+
+const (
+	phaseShut    phase = iota // nothing
+	phasePlanned              // requests that were planned for after the warm-up, which ends about now
+	phaseOpen                 // all but requests that were planned for the warm-up
+)
+
+func (r *recorder) set(p phase) {
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
-		s.open = open
+		s.phase = p
 		s.mu.Unlock()
 	}
 }
@@ -58,7 +66,7 @@ type outcome struct {
 	left     bool   // the driver went away on purpose
 	warm     bool   // planned in the warm-up
 	latency  time.Duration
-	first    time.Duration
+	first    time.Duration // negative: taken down already, with the first event
 	late     time.Duration // negative: not of the open loop
 	bytesIn  int64
 	bytesOut int64
@@ -67,7 +75,7 @@ type outcome struct {
 func (s *shard) exchange(o *outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.open || o.warm {
+	if s.phase == phaseShut || o.warm {
 		return
 	}
 	s.count.bytesIn += o.bytesIn
@@ -81,33 +89,47 @@ func (s *shard) exchange(o *outcome) {
 		s.tick.errors++
 	case o.left:
 		s.count.left++
-		s.count.first.Record(o.first)
 	default:
 		s.count.requests++
 		s.count.latency.Record(o.latency)
-		s.count.first.Record(o.first)
+		if o.first >= 0 {
+			s.count.first.Record(o.first)
+		}
 		s.tick.requests++
 		s.tick.latency.Record(o.latency)
 	}
 }
 
-// events takes n events that came in one read, gap after those before.
+// begun takes the time to a stream's first event.
+func (s *shard) begun(first time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase == phaseOpen {
+		s.count.first.Record(first)
+	}
+}
+
+// events takes n events that came in one read, gap after those before; gap is
+// negative if there were none.
 func (s *shard) events(n int64, gap time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.open {
+	if s.phase != phaseOpen {
 		return
 	}
 	s.count.events += n
 	s.tick.events += n
-	if gap >= 0 {
-		s.count.gap.Record(gap)
-		s.tick.gap.Record(gap)
-	}
 	for range n - 1 { // together with the first
-		s.count.gap.Record(0)
-		s.tick.gap.Record(0)
+		s.gap(0)
 	}
+	if gap >= 0 {
+		s.gap(gap)
+	}
+}
+
+func (s *shard) gap(d time.Duration) {
+	s.count.gap.Record(d)
+	s.tick.gap.Record(d)
 }
 
 // total is what was counted. Nothing may count any more.
@@ -139,7 +161,7 @@ func (r *recorder) lost(n int64) {
 	s := &r.shards[0]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open {
+	if s.phase != phaseShut {
 		s.count.fail("no connection", n)
 		s.tick.errors += n
 	}

@@ -28,6 +28,7 @@ type reply struct {
 	left    int64
 	chunks  chunks
 	stream  bool
+	old     bool // HTTP/1.0
 }
 
 // framing is how the end of a body is known.
@@ -107,7 +108,10 @@ func (r *reply) head(b []byte) (int, error) {
 		}
 		return 0, nil
 	}
-	line, fields, _ := bytes.Cut(b[:end+4], []byte("\r\n"))
+	line, fields, ok := cutLine(b[:end+4])
+	if !ok {
+		return 0, errMalformed
+	}
 	if err := r.statusLine(line); err != nil {
 		return 0, err
 	}
@@ -144,18 +148,28 @@ func (r *reply) statusLine(b []byte) error {
 	if err != nil || status < 100 {
 		return errMalformed
 	}
-	r.status, r.keepAlive = int(status), b[7] == '1'
+	r.status, r.keepAlive, r.old = int(status), b[7] == '1', b[7] == '0'
 	return nil
+}
+
+// cutLine splits behind the first line. It accepts none that ends with a mere
+// line feed.
+func cutLine(b []byte) (line, rest []byte, ok bool) {
+	end := bytes.IndexByte(b, '\n')
+	if end < 1 || b[end-1] != '\r' {
+		return nil, nil, false
+	}
+	return b[:end-1], b[end+1:], true
 }
 
 // fields reads what decides about the body and the connection.
 func (r *reply) fields(b []byte) error {
 	lengths := 0
 	for len(b) > 2 {
-		line, rest, _ := bytes.Cut(b, []byte("\r\n"))
+		line, rest, ok := cutLine(b)
 		b = rest
 		colon := bytes.IndexByte(line, ':')
-		if colon <= 0 || line[colon-1] == ' ' {
+		if !ok || colon <= 0 || line[colon-1] == ' ' {
 			return errMalformed
 		}
 		name, value := line[:colon], trimBlank(line[colon+1:])
@@ -171,12 +185,12 @@ func (r *reply) fields(b []byte) error {
 			}
 			r.left = n
 		case isWord(name, "transfer-encoding"):
-			if !isWord(value, "chunked") || r.framing == byChunks {
+			if !isWord(value, "chunked") || r.framing == byChunks || r.old {
 				return errMalformed
 			}
 			r.framing = byChunks
 		case isWord(name, "connection"):
-			if isWord(value, "close") {
+			if hasToken(value, "close") {
 				r.keepAlive = false
 			}
 		case isWord(name, "content-type"):

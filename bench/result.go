@@ -94,9 +94,14 @@ type Round struct {
 	Process *Usage `json:"process,omitempty"` // of the target
 	Driver  *Usage `json:"driver,omitempty"`  // of bench itself, and of the upstream if it runs there
 	Series  []Tick `json:"series,omitempty"`  // one each second
-	// Short says that the driver or the upstream, not the target, was the limit,
-	// and by what that was seen. The round must not be used then.
+	// Short says that the driver or the upstream was late, so that what is seen is
+	// not the target's doing, and by what that was seen. The round must not be
+	// used then.
 	Short string `json:"short,omitempty"`
+	// Capped says that in the closed loop the target could have done more than
+	// driver and upstream gave it to do, and by what that was seen. Rate and times
+	// are not the target's then; CPU time, memory and errors are.
+	Capped string `json:"capped,omitempty"`
 }
 
 // A Usage is what a process and its children used in a round.

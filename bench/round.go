@@ -2,6 +2,8 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -36,13 +38,13 @@ func (p *Plan) round(ctx context.Context, t Target, told Progress, progress func
 	told.Warmup, r.Started = false, time.Now()
 	watch.begin()
 	s.recorder.second() // forgets the warm-up's
-	s.recorder.setOpen(true)
+	s.recorder.set(phaseOpen)
 	started = now()
 	if err := s.pass(ctx, after(p.Duration), tick); err != nil {
 		return nil, err
 	}
 	if sent == nil {
-		s.recorder.setOpen(false)
+		s.recorder.set(phaseShut)
 	} else if err := s.pass(ctx, sent, tick); err != nil { // what is behind its time is sent first
 		return nil, err
 	}
@@ -52,7 +54,7 @@ func (p *Plan) round(ctx context.Context, t Target, told Progress, progress func
 		if err := s.pass(ctx, s.drained(), tick); err != nil { // the last ones have as long as all others
 			return nil, err
 		}
-		s.recorder.setOpen(false)
+		s.recorder.set(phaseShut)
 	}
 	s.end()
 	s.recorder.fill(r)
@@ -78,6 +80,7 @@ func (p *Plan) start(s *session) <-chan struct{} {
 	if p.RateEnd > 0 {
 		pacer.pace = pace{from: p.Rate, to: p.RateEnd, over: p.Duration}
 	}
+	s.recorder.set(phasePlanned)
 	return s.paced(pacer)
 }
 
@@ -86,6 +89,15 @@ func after(d time.Duration) <-chan struct{} {
 	done := make(chan struct{})
 	time.AfterFunc(d, func() { close(done) })
 	return done
+}
+
+// dialHelp says what to do about a failure to connect.
+func dialHelp(err error) string {
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &certificate) {
+		return "name the authority that vouches for it with --ca-file"
+	}
+	return "start it first, or with --start"
 }
 
 // try sends one request of each scenario to each target, so that a run does not
@@ -108,7 +120,7 @@ func (p *Plan) try(ctx context.Context) error {
 			case kind == "" || name == ScenarioRecorded && kind != "dial":
 				continue
 			case kind == "dial":
-				wrong = append(wrong, fmt.Errorf("target %s: cannot connect: %w; start it first", t.Name, err))
+				wrong = append(wrong, fmt.Errorf("target %s: cannot connect: %w; %s", t.Name, err, dialHelp(err)))
 			default:
 				wrong = append(wrong, fmt.Errorf("target %s: the first request of scenario %s ended with %q, so there is nothing to measure; see its log, or pass what it needs with -H", t.Name, name, kind))
 			}

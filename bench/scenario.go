@@ -40,9 +40,9 @@ type ScenarioKind struct{ Name, Sends string }
 
 // Scenarios are all that can be asked for by name.
 var Scenarios = []ScenarioKind{
-	{ScenarioChat, "a request of 2 KB, a reply of 1.5 KB"},
-	{ScenarioLong, "a request of 100 KB, a reply of 1.5 KB"},
-	{ScenarioImage, "a request of 5 MB, a reply of 1.5 KB"},
+	{ScenarioChat, "a request of 2 KB, a reply of 1.2 KB"},
+	{ScenarioLong, "a request of 100 KB, a reply of 1.2 KB"},
+	{ScenarioImage, "a request of 5 MB, a reply of 1.2 KB"},
 	{ScenarioStream, "a request of 2 KB, a stream of --events events at --event-rate"},
 	{ScenarioMixed, "of 100 requests 70 chat, 20 stream, 9 long, 1 image"},
 	{ScenarioChurn, "a new connection for each request; one in four asks for a stream and leaves after its first event"},

@@ -114,14 +114,17 @@ func (s *session) drained() <-chan struct{} {
 	return done
 }
 
-// once sends the first request, and tells how it ended.
+// once sends the first request, and tells how it ended. Of a stream it awaits
+// the first event only.
 func (s *session) once(ctx context.Context) (kind string, err error) {
 	w := s.newWorker()
 	done := make(chan struct{})
 	s.wait.Go(func() { // ends with the exchange, which the session's end cuts
 		defer close(done)
 		defer w.link.close()
-		w.exchange(s.scenario.step(0), due{planned: now()}, false)
+		st := s.scenario.step(0)
+		st.leave = true
+		w.exchange(st, due{planned: now()}, false)
 	})
 	if err := s.pass(ctx, done, func() {}); err != nil {
 		return "", err

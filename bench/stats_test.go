@@ -188,6 +188,23 @@ func TestShortRoundsDoNotCount(t *testing.T) {
 	}
 }
 
+// In a round whose rate the driver limited, only what does not depend on the
+// rate is the target's.
+func TestCappedRoundsCountInPart(t *testing.T) {
+	res := madeUpRun(3, madeUpTargets[:2], []string{"chat"}, 4)
+	res.Rounds[1].Capped = "direct was only 1.2 times as fast"
+	target := Summarize(res).Scenarios[0].Target("sidekey")
+	for metric, want := range map[string]int{"p99": 3, "added.p50": 3, "first.p50": 3, "rps": 3, "cpu.request": 4, "rss": 4, "switches.request": 4, errorsMetric: 4} {
+		if s, _ := target.Figure(metric); s.Rounds() != want {
+			t.Errorf("%s rests on %d rounds, want %d", metric, s.Rounds(), want)
+		}
+	}
+	d := newDistribution(&Summarize(res).Scenarios[0], map[string]string{}, func(r *Round) *Histogram { return &r.Latency })
+	if got := d.lines[1].stats[0].Rounds(); got != 3 {
+		t.Errorf("the chart of latencies rests on %d rounds", got)
+	}
+}
+
 func TestOrderOfRoundsDoesNotMatter(t *testing.T) {
 	res := madeUpRun(4, madeUpTargets[:4], []string{"chat", "stream"}, 4)
 	want := Summarize(res)

@@ -44,6 +44,10 @@ type Upstream struct {
 	wait  sync.WaitGroup // of every goroutine
 }
 
+// cpusPerWheel: one wheel sends some hundred thousand events a second, and a
+// second one would only wake more often for as many.
+const cpusPerWheel = 4
+
 // StartUpstream serves until Close.
 func StartUpstream(c UpstreamConfig) (*Upstream, error) {
 	if c.Listen == "" {
@@ -54,7 +58,7 @@ func StartUpstream(c UpstreamConfig) (*Upstream, error) {
 		return nil, fmt.Errorf("the upstream cannot listen on %s: %w", c.Listen, err)
 	}
 	u := &Upstream{listener: l, tls: c.TLS, rhythm: c.Rhythm.orDefault(), conns: map[net.Conn]struct{}{}}
-	for range runtime.GOMAXPROCS(0) {
+	for range max(runtime.GOMAXPROCS(0)/cpusPerWheel, 1) {
 		w, err := newWheel()
 		if err != nil {
 			u.Close()

@@ -112,9 +112,7 @@ func (a *asked) field(name, value []byte) (err error) {
 	case isWord(name, "transfer-encoding"):
 		a.chunked = true
 	case isWord(name, "connection"):
-		if isWord(value, "close") {
-			a.last = true
-		}
+		a.last = a.last || hasToken(value, "close")
 	case isWord(name, "expect"):
 		a.expect = true
 	case isWord(name, "x-bench"):

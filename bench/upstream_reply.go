@@ -39,10 +39,10 @@ var (
 	streamEnd          = []byte(asChunk("data: [DONE]\n\n") + "0\r\n\r\n")
 )
 
-// unary is a whole reply of about 1.2 KB.
+// unary is a whole reply, with a body of about 1.2 KB.
 func unary(fields string) string {
 	body := `{"id":"gen_00000000000000000000000001","object":"chat.completion","created":1790000000,"model":"openai/gpt-5.4-mini",` +
-		`"choices":[{"index":0,"message":{"role":"assistant","content":"` + strings.Repeat("An answer of ordinary length. ", 4) + `","refusal":null,` +
+		`"choices":[{"index":0,"message":{"role":"assistant","content":"` + strings.Repeat("An answer of ordinary length. ", 8) + `","refusal":null,` +
 		metadata + `},"finish_reason":"stop","logprobs":null}],` +
 		`"usage":{"prompt_tokens":480,"completion_tokens":28,"total_tokens":508}}`
 	return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s", len(body), fields, body)

@@ -118,7 +118,10 @@ func (w *worker) received() bool {
 		if n := r.events.count - w.events; n > 0 {
 			gap := at - w.lastEvent
 			if w.events == 0 {
-				gap, o.first = -1, at-w.planned
+				gap, o.first = -1, -1
+				if !o.warm {
+					w.shard.begun(at - w.planned)
+				}
 			}
 			w.events, w.lastEvent = r.events.count, at
 			w.shard.events(n, gap)

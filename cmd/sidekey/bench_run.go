@@ -105,8 +105,11 @@ func (a *app) measure(ctx context.Context, run *benchRun, f *benchFlags) error {
 		Format: bench.Format, Version: bench.Version(), Started: time.Now(), Machine: bench.ThisMachine(),
 		Settings: p.Settings, Targets: p.Targets,
 	}, f.out)
-	if errors.Is(err, context.Canceled) {
+	if err != nil && ctx.Err() != nil {
 		fmt.Fprintf(a.stderr, "Stopped after %d of %d rounds; the one that ran does not count.\n", len(res.Rounds), p.Rounds*len(p.Scenarios)*len(p.Targets))
+		if len(res.Rounds) == 0 {
+			return errSilent
+		}
 		f.output.forget()
 		return errors.Join(a.writeReport(&f.output, []bench.Results{res}), errSilent)
 	}
