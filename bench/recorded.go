@@ -37,11 +37,13 @@ const (
 
 // ReadRecording reads all of r. Its error tells all lines that are wrong, each
 // with its number.
-func ReadRecording(r io.Reader) (*Recording, error) {
+func ReadRecording(r io.Reader) (*Recording, error) { return readRecording(r, maxRecordedLine) }
+
+func readRecording(r io.Reader, maxLine int) (*Recording, error) {
 	var rec Recording
 	var wrong []error
 	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxRecordedLine)
+	lines.Buffer(nil, maxLine)
 	number := 0
 	for lines.Scan() {
 		number++
@@ -56,7 +58,7 @@ func ReadRecording(r io.Reader) (*Recording, error) {
 	}
 	switch err := lines.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		wrong = append(wrong, fmt.Errorf("line %d: longer than %d MB; leave such requests out", number+1, maxRecordedLine>>20))
+		wrong = append(wrong, fmt.Errorf("line %d: longer than %d KB; leave such requests out", number+1, maxLine>>10))
 	case err != nil:
 		return nil, err
 	case len(rec.requests) == 0:
@@ -104,6 +106,8 @@ func recordedFault(err error) string {
 	switch {
 	case errors.As(err, &kind) && kind.Field == "":
 		return `is no JSON object; write such as {"path":"/v1/chat/completions","body":{}}`
+	case errors.As(err, &kind) && strings.HasPrefix(kind.Field, "headers"):
+		return `headers must be an object of strings, such as {"X-Team":"a"}`
 	case errors.As(err, &kind):
 		return kind.Field + " is a " + strings.Fields(kind.Value)[0] + " and must be a string"
 	case errors.As(err, &syntax):

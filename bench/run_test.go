@@ -212,3 +212,46 @@ func TestBytesAreCounted(t *testing.T) {
 		t.Errorf("got %d in and %d out of %d requests", r.BytesIn, r.BytesOut, r.Requests)
 	}
 }
+
+func TestManyStreamsAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	u := testUpstream(t, UpstreamConfig{})
+	const streams = 1000
+	p := testPlan(u.URL(), ScenarioStream)
+	p.OwnUpstream, p.Streams, p.Events, p.EventRate = true, streams, 1000, 1
+	p.Warmup, p.Duration = 2*time.Second, time.Second
+	var opened int64
+	r, err := func() (*Round, error) {
+		if err := p.prepare(t.Context()); err != nil {
+			return nil, err
+		}
+		return p.round(t.Context(), p.Targets[0], Progress{Scenario: ScenarioStream}, func(Progress) {
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			opened = max(opened, int64(len(u.conns)))
+		})
+	}()
+	if err != nil || len(r.Errors) > 0 {
+		t.Fatalf("got %v, errors %v", err, r.Errors)
+	}
+	if opened != streams || r.Events == 0 {
+		t.Errorf("got %d connections at once and %d events, want %d and some", opened, r.Events, streams)
+	}
+}
+
+func TestRoundOverTLS(t *testing.T) {
+	a, err := NewAuthority("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := testUpstream(t, UpstreamConfig{TLS: a.TLS})
+	p := testPlan(u.URL(), ScenarioLong, ScenarioStream, ScenarioChurn)
+	p.Authorities = trusting(t, a)
+	for _, r := range rounds(t, p) {
+		if len(r.Errors) > 0 || r.Requests == 0 {
+			t.Errorf("%s: got %d requests and errors %v", r.Scenario, r.Requests, r.Errors)
+		}
+	}
+}

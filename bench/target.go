@@ -37,7 +37,7 @@ func parseEndpoint(raw string) (endpoint, error) {
 		e.addr = net.JoinHostPort(u.Hostname(), map[bool]string{true: "443", false: "80"}[e.tls])
 	}
 	path := strings.TrimSuffix(u.EscapedPath(), "/")
-	e.base = path
+	e.base = strings.TrimSuffix(path, "/v1") // which recorded paths have
 	switch {
 	case path == "":
 		e.path = "/v1/chat/completions"
