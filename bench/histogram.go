@@ -38,6 +38,13 @@ func (h *Histogram) Merge(other *Histogram) {
 	h.h.Merge(other.h)
 }
 
+// reset empties it and keeps its memory.
+func (h *Histogram) reset() {
+	if h.h != nil {
+		h.h.Reset()
+	}
+}
+
 // Count is the number of values.
 func (h *Histogram) Count() int64 {
 	if h.h == nil {
@@ -79,6 +86,6 @@ func (h *Histogram) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	var err error
-	h.h, err = hdrhistogram.Decode([]byte(s))
+	h.h, err = decodeHistogram(s)
 	return err
 }

@@ -14,6 +14,7 @@ const Format = 1
 // A Run says what was measured, where and how.
 type Run struct {
 	Format   int       `json:"format"`
+	Version  string    `json:"version,omitempty"` // of bench
 	Started  time.Time `json:"started"`
 	Machine  Machine   `json:"machine"`
 	Settings Settings  `json:"settings"`
@@ -45,6 +46,9 @@ type Settings struct {
 	Events      int               `json:"events,omitempty"`       // of one stream
 	EventRate   float64           `json:"event_rate,omitempty"`   // per second and stream
 	Burst       int               `json:"burst,omitempty"`        // events at once
+	Timeout     time.Duration     `json:"timeout_ns,omitempty"`   // longest wait for a byte, or for a connection
+	Recorded    string            `json:"recorded,omitempty"`     // name of the file of recorded requests
+	OwnUpstream bool              `json:"own_upstream,omitempty"` // it ran in the driver's process
 	DriverCPUs  string            `json:"driver_cpus,omitempty"`  // such as "0", "" for all
 	TargetCPUs  string            `json:"target_cpus,omitempty"`  // of the processes that bench started
 	UpstreamTLS bool              `json:"upstream_tls,omitempty"` // of the peers
@@ -73,7 +77,8 @@ type Round struct {
 	Started  time.Time     `json:"started"`
 	Elapsed  time.Duration `json:"elapsed_ns"`
 
-	Requests int64            `json:"requests"` // that ended well
+	Requests int64            `json:"requests"`       // that ended well
+	Left     int64            `json:"left,omitempty"` // broken off on purpose (scenario churn); not in Requests or Latency
 	Events   int64            `json:"events,omitempty"`
 	BytesIn  int64            `json:"bytes_in"` // of reply bodies
 	BytesOut int64            `json:"bytes_out"`
@@ -89,9 +94,14 @@ type Round struct {
 	Process *Usage `json:"process,omitempty"` // of the target
 	Driver  *Usage `json:"driver,omitempty"`  // of bench itself, and of the upstream if it runs there
 	Series  []Tick `json:"series,omitempty"`  // one each second
-	// Short says that the driver or the upstream, not the target, was the limit,
-	// and by what that was seen. The round must not be used then.
+	// Short says that the driver or the upstream was late, so that what is seen is
+	// not the target's doing, and by what that was seen. The round must not be
+	// used then.
 	Short string `json:"short,omitempty"`
+	// Capped says that in the closed loop the target could have done more than
+	// driver and upstream gave it to do, and by what that was seen. Rate and times
+	// are not the target's then; CPU time, memory and errors are.
+	Capped string `json:"capped,omitempty"`
 }
 
 // A Usage is what a process and its children used in a round.
@@ -99,7 +109,7 @@ type Usage struct {
 	User     time.Duration `json:"user_ns"`
 	System   time.Duration `json:"system_ns"`
 	Resident int64         `json:"resident_bytes"`    // at the end, proportional share
-	Idle     int64         `json:"idle_bytes"`        // before the load
+	Idle     int64         `json:"idle_bytes"`        // before any load of the run: memory kept for the next round is not idle
 	Peak     int64         `json:"peak_bytes"`        // highest seen in the round
 	Switches int64         `json:"switches"`          // voluntary context switches
 	Forced   int64         `json:"forced"`            // involuntary ones
@@ -110,7 +120,8 @@ type Usage struct {
 // CPU is user and system time together.
 func (u *Usage) CPU() time.Duration { return u.User + u.System }
 
-// A Tick is one second of a round.
+// A Tick is one second of a round. Its quantiles are of the latency, or of the
+// gap between events in a second that had events.
 type Tick struct {
 	Requests int64         `json:"n"`
 	Events   int64         `json:"ev,omitempty"`

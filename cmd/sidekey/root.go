@@ -78,7 +78,7 @@ provider, and hands it to the gateway with the request.`,
 	}
 	add(groupServe, a.serveCommand(), a.checkCommand(), a.storeCommand(), a.tokenCommand())
 	add(groupOwner, a.keysCommand(), a.byokCommand(), a.byoiCommand())
-	add(groupTry, a.demoCommand(), a.detectCommand(), a.sandboxCommand())
+	add(groupTry, a.demoCommand(), a.detectCommand(), a.sandboxCommand(), a.benchCommand())
 	root.SetUsageTemplate(usageTemplate)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
