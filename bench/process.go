@@ -1,0 +1,118 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// stopGrace is how long a process may take to end after it was asked to, before
+// it is killed. It holds no request by then.
+const stopGrace = 5 * time.Second
+
+// A Command says how a process is started.
+type Command struct {
+	Name string   // in messages
+	Args []string // the program first
+	Dir  string   // its working folder, in which its output is kept as well
+	Env  []string // all of its environment
+	CPUs []int    // that it and its children may run on; none: all. Linux only
+}
+
+// A Process is a program that bench started. It leads a process group of its
+// own, so that Ctrl-C on the terminal reaches bench only, which then ends the
+// group; and on Linux it is told to end when bench itself is killed.
+type Process struct {
+	name   string
+	cmd    *exec.Cmd
+	output string        // file with what it printed
+	ended  chan struct{} // closed when it and its group are gone
+}
+
+// StartProcess starts a program. Stop must be called.
+func StartProcess(c Command) (*Process, error) {
+	p := &Process{name: c.Name, output: filepath.Join(c.Dir, "output"), ended: make(chan struct{})}
+	// A file, not a pipe: nobody need read it, and a grandchild that keeps it
+	// open holds up nothing.
+	out, err := os.Create(p.output)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be started: %w", c.Name, err)
+	}
+	defer out.Close()
+	p.cmd = exec.Command(c.Args[0], c.Args[1:]...)
+	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = c.Dir, c.Env, out, out
+	p.cmd.SysProcAttr = processAttributes()
+	started := make(chan error)
+	go p.run(c.CPUs, started) // ends with the process
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("%s cannot be started: %w", c.Name, err)
+	}
+	return p, nil
+}
+
+// run starts the process and waits for it, on one thread that nothing else
+// uses: the signal at the parent's end comes at the end of the thread that
+// started the child (go.dev/issue/27505), and CPUs are set on that thread, from
+// which the child has them. The thread ends with this goroutine.
+func (p *Process) run(cpus []int, started chan<- error) {
+	runtime.LockOSThread()
+	err := pinThread(cpus)
+	if err == nil {
+		err = p.cmd.Start()
+	}
+	started <- err
+	if err != nil {
+		return
+	}
+	waitGroup(p.cmd)
+	close(p.ended)
+}
+
+// PID is the number of the process, which is also that of its group.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Ended is closed when the process has ended, by whatever cause.
+func (p *Process) Ended() <-chan struct{} { return p.ended }
+
+// Stop asks the process to end, kills it if it does not, and waits until it and
+// its group are gone. It may be called again.
+func (p *Process) Stop() error {
+	select {
+	case <-p.ended:
+		return nil
+	default:
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	grace := time.NewTimer(stopGrace)
+	defer grace.Stop()
+	select {
+	case <-p.ended:
+		return nil
+	case <-grace.C:
+	}
+	if err := syscall.Kill(-p.PID(), syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("%s (process %d) cannot be killed: %w", p.name, p.PID(), err)
+	}
+	<-p.ended
+	return nil
+}
+
+// tail is the end of what the process printed, on one line, for messages.
+func (p *Process) tail() string {
+	const most = 500
+	b, _ := os.ReadFile(p.output)
+	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(b), "?")), " ")
+	if len(text) > most {
+		text = "… " + strings.ToValidUTF8(text[len(text)-most:], "")
+	}
+	if text == "" {
+		return "it printed nothing"
+	}
+	return "it printed: " + text
+}

@@ -1,0 +1,43 @@
+package bench
+
+import (
+	"fmt"
+	"os/exec"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// processAttributes make the process the leader of a group, and end it when
+// bench is killed. SIGTERM and not SIGKILL: nginx's master passes it on to its
+// workers, which would outlive a master that was killed.
+func processAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+}
+
+// pinThread lets this thread, and the processes that it starts, run on these
+// CPUs only.
+func pinThread(cpus []int) error {
+	if len(cpus) == 0 {
+		return nil
+	}
+	var set unix.CPUSet
+	for _, cpu := range cpus {
+		set.Set(cpu)
+	}
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return fmt.Errorf("cannot be kept on CPUs %v: %w", cpus, err)
+	}
+	return nil
+}
+
+// waitGroup waits for the process and ends what it left behind. It does that
+// while nobody has waited for the process yet, so that the group's number is
+// still its own.
+func waitGroup(cmd *exec.Cmd) {
+	pid := cmd.Process.Pid
+	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+	_ = syscall.Kill(-pid, syscall.SIGKILL)
+	_ = cmd.Wait() // how it ended is in its state
+}
