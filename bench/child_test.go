@@ -37,21 +37,21 @@ func alive(pid int) bool {
 
 // family starts a shell with a child. Both note their numbers; stubborn ones do
 // not heed SIGTERM.
-func family(t *testing.T, stubborn bool) (p *Process, parent, child int) {
+func family(t *testing.T, stubborn bool) (p *child, parent, child int) {
 	t.Helper()
 	dir := t.TempDir()
 	trap := ""
 	if stubborn {
 		trap = "trap '' TERM; "
 	}
-	p, err := StartProcess(Command{
+	p, err := startChild(childCommand{
 		Name: "family", Dir: dir, Env: []string{"PATH=" + os.Getenv("PATH")},
 		Args: []string{"sh", "-c", trap + "sleep 300 & echo $$ $! >numbers.new; mv numbers.new numbers; wait; sleep 300"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.Stop() })
+	t.Cleanup(func() { _ = p.stop() })
 	waitUntil(t, "the family is there", func() bool {
 		b, err := os.ReadFile(filepath.Join(dir, "numbers"))
 		if err != nil {
@@ -60,28 +60,28 @@ func family(t *testing.T, stubborn bool) (p *Process, parent, child int) {
 		_, err = fmt.Sscan(string(b), &parent, &child)
 		return err == nil
 	})
-	if parent != p.PID() {
-		t.Fatalf("the process is %d, the shell says %d", p.PID(), parent)
+	if parent != p.pid() {
+		t.Fatalf("the process is %d, the shell says %d", p.pid(), parent)
 	}
 	return p, parent, child
 }
 
 func TestStopEndsAProcessAndItsChildren(t *testing.T) {
 	p, parent, child := family(t, false)
-	if err := p.Stop(); err != nil {
+	if err := p.stop(); err != nil {
 		t.Fatal(err)
 	}
 	if alive(parent) || alive(child) {
 		t.Errorf("after Stop: process alive %v, child alive %v, want neither", alive(parent), alive(child))
 	}
-	if err := p.Stop(); err != nil {
+	if err := p.stop(); err != nil {
 		t.Errorf("Stop again: %v", err)
 	}
 }
 
 func TestStopKillsWhatDoesNotEnd(t *testing.T) {
 	p, parent, child := family(t, true)
-	if err := p.Stop(); err != nil {
+	if err := p.stop(); err != nil {
 		t.Fatal(err)
 	}
 	if alive(parent) || alive(child) {
@@ -95,7 +95,7 @@ func TestAProcessThatDiesTakesItsChildrenAlong(t *testing.T) {
 	if err := syscall.Kill(parent, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	<-p.Ended()
+	<-p.exited()
 	waitUntil(t, "the child is gone", func() bool { return !alive(child) })
 }
 
@@ -106,28 +106,28 @@ func TestAProcessIsNotReachedByCtrlC(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, pid := range []int{parent, child} {
-		if group, err := syscall.Getpgid(pid); err != nil || group != p.PID() || group == own {
-			t.Errorf("process %d is in group %d (%v), want %d and not %d", pid, group, err, p.PID(), own)
+		if group, err := syscall.Getpgid(pid); err != nil || group != p.pid() || group == own {
+			t.Errorf("process %d is in group %d (%v), want %d and not %d", pid, group, err, p.pid(), own)
 		}
 	}
 }
 
 func TestAProgramThatIsNotThereIsAnError(t *testing.T) {
-	_, err := StartProcess(Command{Name: "ghost", Dir: t.TempDir(), Args: []string{"/nowhere/ghost"}})
+	_, err := startChild(childCommand{Name: "ghost", Dir: t.TempDir(), Args: []string{"/nowhere/ghost"}})
 	if err == nil || !strings.HasPrefix(err.Error(), "ghost cannot be started: ") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestTheTailOfTheOutputIsKept(t *testing.T) {
-	p, err := StartProcess(Command{
+	p, err := startChild(childCommand{
 		Name: "talker", Dir: t.TempDir(), Env: []string{"PATH=" + os.Getenv("PATH")},
 		Args: []string{"sh", "-c", `i=0; while [ $i -lt 500 ]; do echo line $i; i=$((i+1)); done; echo the end >&2`},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	<-p.Ended()
+	<-p.exited()
 	tail := p.tail()
 	if !strings.HasPrefix(tail, "it printed: … ") || !strings.HasSuffix(tail, "line 499 the end") || len(tail) > 600 {
 		t.Errorf("got %q", tail)
@@ -140,14 +140,14 @@ func TestAProcessStaysOnItsCPUs(t *testing.T) {
 	}
 	last := runtime.NumCPU() - 1
 	dir := t.TempDir()
-	p, err := StartProcess(Command{
+	p, err := startChild(childCommand{
 		Name: "pinned", Dir: dir, Env: []string{"PATH=" + os.Getenv("PATH")}, CPUs: []int{last},
 		Args: []string{"sh", "-c", "grep Cpus_allowed_list /proc/self/status"}, // a child of the shell
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	<-p.Ended()
+	<-p.exited()
 	got, err := os.ReadFile(filepath.Join(dir, "output"))
 	if want := fmt.Sprintf("Cpus_allowed_list:\t%d\n", last); err != nil || string(got) != want {
 		t.Errorf("got %q (%v), want %q", got, err, want)
@@ -160,12 +160,12 @@ func TestStartedByAnother(t *testing.T) {
 	if os.Getenv("SIDEKEY_BENCH_PARENT") == "" {
 		t.Skip("run by TestProcessesEndWhenBenchIsKilled")
 	}
-	p, err := StartProcess(Command{Name: "child", Dir: t.TempDir(), Env: []string{"PATH=" + os.Getenv("PATH")}, Args: []string{"sleep", "300"}})
+	p, err := startChild(childCommand{Name: "child", Dir: t.TempDir(), Env: []string{"PATH=" + os.Getenv("PATH")}, Args: []string{"sleep", "300"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Printf("\nCHILD %d\n", p.PID())
-	<-p.Ended()
+	fmt.Printf("\nCHILD %d\n", p.pid())
+	<-p.exited()
 }
 
 func TestProcessesEndWhenBenchIsKilled(t *testing.T) {

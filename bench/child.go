@@ -16,8 +16,8 @@ import (
 // it is killed. It holds no request by then.
 const stopGrace = 5 * time.Second
 
-// A Command says how a process is started.
-type Command struct {
+// A childCommand says how a process is started.
+type childCommand struct {
 	Name string   // in messages
 	Args []string // the program first
 	Dir  string   // its working folder, in which its output is kept as well
@@ -25,19 +25,19 @@ type Command struct {
 	CPUs []int    // that it and its children may run on; none: all. Linux only
 }
 
-// A Process is a program that bench started. It leads a process group of its
+// A child is a program that bench started. It leads a process group of its
 // own, so that Ctrl-C on the terminal reaches bench only, which then ends the
 // group; and on Linux it is told to end when bench itself is killed.
-type Process struct {
+type child struct {
 	name   string
 	cmd    *exec.Cmd
 	output string        // file with what it printed
 	ended  chan struct{} // closed when it and its group are gone
 }
 
-// StartProcess starts a program. Stop must be called.
-func StartProcess(c Command) (*Process, error) {
-	p := &Process{name: c.Name, output: filepath.Join(c.Dir, "output"), ended: make(chan struct{})}
+// startChild starts a program. stop must be called.
+func startChild(c childCommand) (*child, error) {
+	p := &child{name: c.Name, output: filepath.Join(c.Dir, "output"), ended: make(chan struct{})}
 	// A file, not a pipe: nobody need read it, and a grandchild that keeps it
 	// open holds up nothing.
 	out, err := os.Create(p.output)
@@ -47,7 +47,7 @@ func StartProcess(c Command) (*Process, error) {
 	defer out.Close()
 	p.cmd = exec.Command(c.Args[0], c.Args[1:]...)
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = c.Dir, c.Env, out, out
-	p.cmd.SysProcAttr = processAttributes()
+	p.cmd.SysProcAttr = childAttributes()
 	started := make(chan error)
 	go p.run(c.CPUs, started) // ends with the process
 	if err := <-started; err != nil {
@@ -60,7 +60,7 @@ func StartProcess(c Command) (*Process, error) {
 // uses: the signal at the parent's end comes at the end of the thread that
 // started the child (go.dev/issue/27505), and CPUs are set on that thread, from
 // which the child has them. The thread ends with this goroutine.
-func (p *Process) run(cpus []int, started chan<- error) {
+func (p *child) run(cpus []int, started chan<- error) {
 	runtime.LockOSThread()
 	err := pinThread(cpus)
 	if err == nil {
@@ -74,15 +74,15 @@ func (p *Process) run(cpus []int, started chan<- error) {
 	close(p.ended)
 }
 
-// PID is the number of the process, which is also that of its group.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
+// pid is the number of the process, which is also that of its group.
+func (p *child) pid() int { return p.cmd.Process.Pid }
 
-// Ended is closed when the process has ended, by whatever cause.
-func (p *Process) Ended() <-chan struct{} { return p.ended }
+// exited is closed when the process has ended, by whatever cause.
+func (p *child) exited() <-chan struct{} { return p.ended }
 
-// Stop asks the process to end, kills it if it does not, and waits until it and
+// stop asks the process to end, kills it if it does not, and waits until it and
 // its group are gone. It may be called again.
-func (p *Process) Stop() error {
+func (p *child) stop() error {
 	select {
 	case <-p.ended:
 		return nil
@@ -96,15 +96,15 @@ func (p *Process) Stop() error {
 		return nil
 	case <-grace.C:
 	}
-	if err := syscall.Kill(-p.PID(), syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("%s (process %d) cannot be killed: %w", p.name, p.PID(), err)
+	if err := syscall.Kill(-p.pid(), syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("%s (process %d) cannot be killed: %w", p.name, p.pid(), err)
 	}
 	<-p.ended
 	return nil
 }
 
 // tail is the end of what the process printed, on one line, for messages.
-func (p *Process) tail() string {
+func (p *child) tail() string {
 	const most = 500
 	b, _ := os.ReadFile(p.output)
 	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(b), "?")), " ")

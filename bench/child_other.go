@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// processAttributes make the process the leader of a group. Nothing ends it
+// childAttributes make the process the leader of a group. Nothing ends it
 // when bench itself is killed: only Linux has a signal for that.
-func processAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // pinThread cannot be had here.
 func pinThread(cpus []int) error {

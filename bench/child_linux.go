@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processAttributes make the process the leader of a group, and end it when
+// childAttributes make the process the leader of a group, and end it when
 // bench is killed. SIGTERM and not SIGKILL: nginx's master passes it on to its
 // workers, which would outlive a master that was killed.
-func processAttributes() *syscall.SysProcAttr {
+func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }
 
