@@ -22,7 +22,7 @@ type childCommand struct {
 	Args []string // the program first
 	Dir  string   // its working folder, in which its output is kept as well
 	Env  []string // all of its environment
-	CPUs []int    // that it and its children may run on; none: all. Linux only
+	CPUs CPUs     // that it and its children may run on; none: all. Linux only
 }
 
 // A child is a program that bench started. It leads a process group of its
@@ -60,7 +60,7 @@ func startChild(c childCommand) (*child, error) {
 // uses: the signal at the parent's end comes at the end of the thread that
 // started the child (go.dev/issue/27505), and CPUs are set on that thread, from
 // which the child has them. The thread ends with this goroutine.
-func (p *child) run(cpus []int, started chan<- error) {
+func (p *child) run(cpus CPUs, started chan<- error) {
 	runtime.LockOSThread()
 	err := pinThread(cpus)
 	if err == nil {

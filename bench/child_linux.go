@@ -17,16 +17,12 @@ func childAttributes() *syscall.SysProcAttr {
 
 // pinThread lets this thread, and the processes that it starts, run on these
 // CPUs only.
-func pinThread(cpus []int) error {
+func pinThread(cpus CPUs) error {
 	if len(cpus) == 0 {
 		return nil
 	}
-	var set unix.CPUSet
-	for _, cpu := range cpus {
-		set.Set(cpu)
-	}
-	if err := unix.SchedSetaffinity(0, &set); err != nil {
-		return fmt.Errorf("cannot be kept on CPUs %v: %w", cpus, err)
+	if err := unix.SchedSetaffinity(0, mask(cpus)); err != nil {
+		return fmt.Errorf("it cannot be kept on the CPUs %s: %w", cpus, err)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // pinThread cannot be had here.
-func pinThread(cpus []int) error {
+func pinThread(cpus CPUs) error {
 	if len(cpus) == 0 {
 		return nil
 	}

@@ -35,9 +35,9 @@ func alive(pid int) bool {
 	return runtime.GOOS != "linux" && syscall.Kill(pid, 0) == nil
 }
 
-// family starts a shell with a child. Both note their numbers; stubborn ones do
+// startFamily starts a shell with a child. Both note their numbers; stubborn ones do
 // not heed SIGTERM.
-func family(t *testing.T, stubborn bool) (p *child, parent, child int) {
+func startFamily(t *testing.T, stubborn bool) (p *child, parent, child int) {
 	t.Helper()
 	dir := t.TempDir()
 	trap := ""
@@ -67,7 +67,7 @@ func family(t *testing.T, stubborn bool) (p *child, parent, child int) {
 }
 
 func TestStopEndsAProcessAndItsChildren(t *testing.T) {
-	p, parent, child := family(t, false)
+	p, parent, child := startFamily(t, false)
 	if err := p.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestStopEndsAProcessAndItsChildren(t *testing.T) {
 }
 
 func TestStopKillsWhatDoesNotEnd(t *testing.T) {
-	p, parent, child := family(t, true)
+	p, parent, child := startFamily(t, true)
 	if err := p.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestStopKillsWhatDoesNotEnd(t *testing.T) {
 
 // A crash of a peer must not leave its workers to disturb what is measured next.
 func TestAProcessThatDiesTakesItsChildrenAlong(t *testing.T) {
-	p, parent, child := family(t, true)
+	p, parent, child := startFamily(t, true)
 	if err := syscall.Kill(parent, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestAProcessThatDiesTakesItsChildrenAlong(t *testing.T) {
 }
 
 func TestAProcessIsNotReachedByCtrlC(t *testing.T) {
-	p, parent, child := family(t, false)
+	p, parent, child := startFamily(t, false)
 	own, err := syscall.Getpgid(0)
 	if err != nil {
 		t.Fatal(err)

@@ -15,21 +15,21 @@ const checkTime = 10 * time.Second
 // A yard is what the peers of one run have in common: where they may run, and
 // who vouches for an upstream that speaks TLS.
 type yard struct {
-	authority *authority
+	authority *Authority
 	dir       string
 	caFile    string // the authority, for peers
-	cpus      []int  // that peers may run on; none: all
+	cpus      CPUs   // that peers may run on; none: all
 	workers   int    // how many those are
 	patience  time.Duration
 }
 
-func newYard(cpus []int) (*yard, error) {
+func newYard(cpus CPUs) (*yard, error) {
 	y := &yard{cpus: cpus, workers: len(cpus), patience: checkTime}
 	if y.workers == 0 {
 		y.workers = runtime.NumCPU()
 	}
 	var err error
-	if y.authority, err = newAuthority(); err != nil {
+	if y.authority, err = NewAuthority(""); err != nil {
 		return nil, err
 	}
 	if y.dir, err = os.MkdirTemp("", "sidekey-bench-"); err != nil {
