@@ -71,7 +71,16 @@ func (p *child) run(cpus CPUs, started chan<- error) {
 		return
 	}
 	waitGroup(p.cmd)
+	p.awaitGroup()
 	close(p.ended)
+}
+
+// awaitGroup waits until what was killed is gone, which takes a moment. Not for
+// ever: where nobody collects orphans, as in some containers, their names stay.
+func (p *child) awaitGroup() {
+	for end := time.Now().Add(time.Second); syscall.Kill(-p.pid(), 0) == nil && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // pid is the number of the process, which is also that of its group.

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"strings"
 )
@@ -84,7 +83,7 @@ func fasthttpVersion() string {
 }
 
 func peerText(name string) string {
-	b, err := fs.ReadFile(peerFiles, path.Join("peers", name))
+	b, err := fs.ReadFile(peerFiles, "peers/"+name)
 	if err != nil {
 		panic("BUG: " + err.Error()) // it is part of this program
 	}

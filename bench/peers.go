@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"text/template"
 )
@@ -77,7 +76,7 @@ func (s site) port() string { return s.Listen[len("127.0.0.1:"):] }
 // fill writes the peer's files into its folder.
 func (p *Peer) fill(s site) error {
 	for _, name := range p.files {
-		text, err := fs.ReadFile(peerFiles, path.Join("peers", name))
+		text, err := fs.ReadFile(peerFiles, "peers/"+name)
 		if err != nil {
 			return err
 		}
@@ -85,7 +84,7 @@ func (p *Peer) fill(s site) error {
 		if err != nil {
 			return err
 		}
-		f, err := os.OpenFile(filepath.Join(s.Dir, path.Base(name)), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+		f, err := os.OpenFile(filepath.Join(s.Dir, filepath.Base(name)), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 		if err != nil {
 			return err
 		}
