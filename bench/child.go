@@ -75,6 +75,20 @@ func (p *child) run(cpus CPUs, started chan<- error) {
 	close(p.ended)
 }
 
+// shareFiles lets children have as many files open as this process. Go raises
+// its own limit at the start, and gives children the one before, unless the
+// program has set it (go.dev/issue/46279).
+func shareFiles() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("the limit of open files cannot be read: %w", err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("the limit of open files cannot be set: %w", err)
+	}
+	return nil
+}
+
 // awaitGroup waits until what was killed is gone, which takes a moment. Not for
 // ever: where nobody collects orphans, as in some containers, their names stay.
 func (p *child) awaitGroup() {

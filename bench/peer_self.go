@@ -25,5 +25,8 @@ func (s Self) peer() *Peer {
 		command:  func(at site) []string { return []string{s.Program, "serve", "--config", at.Dir + "/sidekey.yaml"} },
 		prepare:  func(ctx context.Context, at site) error { return s.Prepare(ctx, at.Dir) },
 		rewrites: true, carries: s.OwnerKey,
+		// A second model, or options at the very end, decide who pays: a body is
+		// read to its end before any of it goes on.
+		holds: true,
 	}
 }
