@@ -5,23 +5,23 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
 )
 
-// A PeersSink takes what a run of peers yields, as it comes.
-type PeersSink struct {
-	Run      func(Run) error   // begins a part
-	Round    func(Round) error // of the part that began last
-	Progress func(Progress)
-	Tell     func(string) // a line for people who wait
+// PeersHelp is what a run of peers leaves to its caller.
+type PeersHelp struct {
+	// Measure runs a plan, keeps its results and shows how far it is.
+	Measure func(context.Context, *Plan, Run) (Results, error)
+	Tell    func(string) // a line for people who wait
 }
 
 // A peersRun is a run of peers while it goes on.
 type peersRun struct {
 	*PeersPlan
-	sink    PeersSink
+	help    PeersHelp
 	yard    *yard
 	driver  CPUs
 	found   []*Peer
@@ -29,12 +29,13 @@ type peersRun struct {
 }
 
 // Run finds, checks and measures the peers, and returns the results of all
-// parts. Whatever ends it, no process of it is left.
-func (p *PeersPlan) Run(ctx context.Context, sink PeersSink) (results []Results, err error) {
+// parts, with an error also those that there are. Whatever ends it, no process
+// of it is left.
+func (p *PeersPlan) Run(ctx context.Context, help PeersHelp) (results []Results, err error) {
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
-	r := &peersRun{PeersPlan: p, sink: sink}
+	r := &peersRun{PeersPlan: p, help: help}
 	var target CPUs
 	if p.Pin {
 		r.driver, target = splitCPUs(allowedCPUs())
@@ -52,12 +53,13 @@ func (p *PeersPlan) Run(ctx context.Context, sink PeersSink) (results []Results,
 	if err := PinDriver(r.driver); err != nil { // after the builds, which may use all
 		return nil, err
 	}
-	return r.results, r.measure(ctx)
+	err = r.measure(ctx)
+	return r.results, err
 }
 
 // find finds the peers, and leaves out those that do another job.
 func (r *peersRun) find(ctx context.Context) error {
-	w, err := newWorkshop(r.FoundOnly, r.sink.Tell)
+	w, err := newWorkshop(r.FoundOnly, r.help.Tell)
 	if err != nil {
 		return err
 	}
@@ -66,7 +68,7 @@ func (r *peersRun) find(ctx context.Context) error {
 		return err
 	}
 	for _, o := range out {
-		r.sink.Tell(fmt.Sprintf("%s is left out: %s", o.Name, o.Why))
+		r.help.Tell(fmt.Sprintf("%s is left out: %s", o.Name, o.Why))
 	}
 	for _, p := range append([]*Peer{r.Self.peer()}, found...) {
 		switch err := r.check(ctx, p); {
@@ -75,9 +77,9 @@ func (r *peersRun) find(ctx context.Context) error {
 		case err != nil && p.Name == SelfName:
 			return fmt.Errorf("sidekey itself cannot be measured: %w", err)
 		case err != nil:
-			r.sink.Tell(fmt.Sprintf("%s is left out: %v", p.Name, err))
+			r.help.Tell(fmt.Sprintf("%s is left out: %v", p.Name, err))
 		default:
-			r.sink.Tell(strings.TrimSpace(fmt.Sprintf("%s %s does the job %s", p.Name, p.Version, p.Note)))
+			r.help.Tell(strings.TrimSpace(fmt.Sprintf("%s %s does the job %s", p.Name, p.Version, p.Note)))
 			r.found = append(r.found, p)
 		}
 	}
@@ -120,7 +122,7 @@ func (r *peersRun) measure(ctx context.Context) error {
 		half := r.half(1)
 		all += half.time(1 + len(r.found))
 	}
-	r.sink.Tell(fmt.Sprintf("Measuring takes about %v.", all.Round(time.Second)))
+	r.help.Tell(fmt.Sprintf("Measuring takes about %v.", all.Round(time.Second)))
 	for _, pt := range parts {
 		if err := r.part(ctx, pt, r.found); err != nil {
 			return err
@@ -129,14 +131,14 @@ func (r *peersRun) measure(ctx context.Context) error {
 	if !r.Plain || !r.wants(MeasureHalf) {
 		return nil
 	}
-	rate, able, why := halfRate(r.results, r.found)
+	rate, able, why := halfRate(NewPeersTable(r.results), r.found)
 	if why != "" {
-		r.sink.Tell("half is left out: " + why)
+		r.help.Tell("half is left out: " + why)
 		return nil
 	}
 	for _, p := range r.found {
 		if !slices.Contains(able, p) {
-			r.sink.Tell(fmt.Sprintf("%s is left out of half: it cannot take %.0f requests per second", p.Name, rate))
+			r.help.Tell(fmt.Sprintf("%s is left out of half: it cannot take %.0f requests per second", p.Name, rate))
 		}
 	}
 	return r.part(ctx, r.half(rate), able)
@@ -163,17 +165,10 @@ func (r *peersRun) part(ctx context.Context, pt part, peers []*Peer) (err error)
 	plan.DriverCPUs, plan.TargetCPUs = r.driver.String(), r.yard.cpus.String()
 	plan.Targets = append([]Target{{Name: Direct, URL: u.URL()}}, f.targets()...)
 	run := Run{Format: Format, Version: Version(), Started: time.Now(), Machine: ThisMachine(), Settings: plan.Settings, Targets: plan.Targets}
-	if err := r.sink.Run(run); err != nil {
-		return err
-	}
-	res := Results{Run: run}
-	err = plan.Run(ctx, func(round Round) error {
-		res.Rounds = append(res.Rounds, round)
-		return r.sink.Round(round)
-	}, r.sink.Progress)
+	res, err := r.help.Measure(ctx, &plan, run)
 	r.results = append(r.results, res)
-	if dead := f.died(); err == nil && len(dead) > 0 {
-		err = fmt.Errorf("ended while it was measured: %s", strings.Join(dead, "; "))
+	if dead := f.died(); ctx.Err() == nil && len(dead) > 0 {
+		err = errors.Join(fmt.Errorf("a peer ended while it was measured: %s", strings.Join(dead, "; ")), err)
 	}
 	return err
 }
@@ -183,23 +178,17 @@ func (r *peersRun) part(ctx context.Context, pt part, peers []*Peer) (err error)
 const ableBound = 1.25
 
 // halfRate is half of the lower one of sidekey's and nginx's highest rates, so
-// that both are compared at the same rate, and the peers that can take it.
-func halfRate(results []Results, peers []*Peer) (rate float64, able []*Peer, why string) {
-	highest := func(name string) float64 {
-		for _, res := range results {
-			if res.Run.Settings.Tags[PartTag] != partUnary || res.Run.Settings.UpstreamTLS {
-				continue
-			}
-			sc := summarizeScenario(res, ScenarioChat)
-			if t := sc.Target(name); t != nil {
-				s, _ := t.Figure("rps")
-				return s.Median
-			}
+// that both are compared at the same rate, and the peers that can take it. Where
+// the driver was the limit it is half of that, which is less.
+func halfRate(t *PeersTable, peers []*Peer) (rate float64, able []*Peer, why string) {
+	highest := map[string]Stat{}
+	for _, row := range t.Rows {
+		if row.part == partUnary && !row.secure && row.scenario == ScenarioChat && row.metric == "rps" {
+			highest = row.Figures
 		}
-		return 0
 	}
 	for _, name := range []string{SelfName, "nginx"} {
-		r := highest(name)
+		r := highest[name].Median
 		if r == 0 {
 			return 0, nil, "the highest rate of " + name + " is not known"
 		}
@@ -207,9 +196,9 @@ func halfRate(results []Results, peers []*Peer) (rate float64, able []*Peer, why
 			rate = r / 2
 		}
 	}
-	rate = float64(int(rate))
+	rate = math.Floor(rate)
 	for _, p := range peers {
-		if highest(p.Name) >= ableBound*rate {
+		if highest[p.Name].Median >= ableBound*rate {
 			able = append(able, p)
 		}
 	}
