@@ -57,7 +57,7 @@ Scenarios:
 	})
 	f.declare(c)
 	f.output.declare(c)
-	c.AddCommand(a.benchReport(), a.benchUpstream())
+	c.AddCommand(a.benchPeers(), a.benchReport(), a.benchUpstream())
 	return c
 }
 

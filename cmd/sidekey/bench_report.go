@@ -25,6 +25,7 @@ type benchOutput struct {
 
 	conditions []bench.Condition
 	old        []*bench.Summary
+	table      func() error // in the place of the usual tables
 }
 
 func (o *benchOutput) declare(c *cobra.Command) {
@@ -108,17 +109,22 @@ Metrics:
 }
 
 func (a *app) reportFiles(o *benchOutput, paths []string) error {
-	wrong := []error{o.read()}
-	var results []bench.Results
-	for _, path := range paths {
-		part, err := readFile(path, bench.ReadResults)
-		wrong = append(wrong, err)
-		results = append(results, part...)
-	}
-	if err := errors.Join(wrong...); err != nil {
+	wrong := o.read()
+	results, err := readResults(paths)
+	if err := errors.Join(wrong, err); err != nil {
 		return usage("nothing can be reported:\n%w", err)
 	}
 	return a.writeReport(o, results)
+}
+
+// readResults reads all files, and says all that is wrong with them.
+func readResults(paths []string) (results []bench.Results, err error) {
+	for _, path := range paths {
+		part, wrong := readFile(path, bench.ReadResults)
+		err = errors.Join(err, wrong)
+		results = append(results, part...)
+	}
+	return results, err
 }
 
 // writeReport writes all that was asked for, then fails if the results are not
@@ -176,6 +182,12 @@ func writePage(path string, runs []*bench.Summary, against string) error {
 
 // printReport is for people.
 func (a *app) printReport(o *benchOutput, runs []*bench.Summary, report *bench.Report, notes []string) error {
+	if o.table != nil {
+		if err := o.table(); err != nil {
+			return err
+		}
+		return bench.WriteJudgements(a.stdout, report, notes)
+	}
 	_, plain := a.lookup("NO_COLOR")
 	if err := bench.WriteTable(a.stdout, runs, bench.TableOptions{Color: !plain && isTerminal(a.stdout), Against: o.against}); err != nil {
 		return err

@@ -1,0 +1,141 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// stopGrace is how long a process may take to end after it was asked to, before
+// it is killed. It holds no request by then.
+const stopGrace = 5 * time.Second
+
+// A childCommand says how a process is started.
+type childCommand struct {
+	Name string   // in messages
+	Args []string // the program first
+	Dir  string   // its working folder, in which its output is kept as well
+	Env  []string // all of its environment
+	CPUs CPUs     // that it and its children may run on; none: all. Linux only
+}
+
+// A child is a program that bench started. It leads a process group of its
+// own, so that Ctrl-C on the terminal reaches bench only, which then ends the
+// group; and on Linux it is told to end when bench itself is killed.
+type child struct {
+	name   string
+	cmd    *exec.Cmd
+	output string        // file with what it printed
+	ended  chan struct{} // closed when it and its group are gone
+}
+
+// startChild starts a program. stop must be called.
+func startChild(c childCommand) (*child, error) {
+	p := &child{name: c.Name, output: filepath.Join(c.Dir, "output"), ended: make(chan struct{})}
+	// A file, not a pipe: nobody need read it, and a grandchild that keeps it
+	// open holds up nothing.
+	out, err := os.Create(p.output)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be started: %w", c.Name, err)
+	}
+	defer out.Close()
+	p.cmd = exec.Command(c.Args[0], c.Args[1:]...)
+	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = c.Dir, c.Env, out, out
+	p.cmd.SysProcAttr = childAttributes()
+	started := make(chan error)
+	go p.run(c.CPUs, started) // ends with the process
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("%s cannot be started: %w", c.Name, err)
+	}
+	return p, nil
+}
+
+// run starts the process and waits for it, on one thread that nothing else
+// uses: the signal at the parent's end comes at the end of the thread that
+// started the child (go.dev/issue/27505), and CPUs are set on that thread, from
+// which the child has them. The thread ends with this goroutine.
+func (p *child) run(cpus CPUs, started chan<- error) {
+	runtime.LockOSThread()
+	err := pinThread(cpus)
+	if err == nil {
+		err = p.cmd.Start()
+	}
+	started <- err
+	if err != nil {
+		return
+	}
+	waitGroup(p.cmd)
+	p.awaitGroup()
+	close(p.ended)
+}
+
+// shareFiles lets children have as many files open as this process. Go raises
+// its own limit at the start, and gives children the one before, unless the
+// program has set it (go.dev/issue/46279).
+func shareFiles() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("the limit of open files cannot be read: %w", err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("the limit of open files cannot be set: %w", err)
+	}
+	return nil
+}
+
+// awaitGroup waits until what was killed is gone, which takes a moment. Not for
+// ever: where nobody collects orphans, as in some containers, their names stay.
+func (p *child) awaitGroup() {
+	for end := time.Now().Add(time.Second); syscall.Kill(-p.pid(), 0) == nil && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// pid is the number of the process, which is also that of its group.
+func (p *child) pid() int { return p.cmd.Process.Pid }
+
+// exited is closed when the process has ended, by whatever cause.
+func (p *child) exited() <-chan struct{} { return p.ended }
+
+// stop asks the process to end, kills it if it does not, and waits until it and
+// its group are gone. It may be called again.
+func (p *child) stop() error {
+	select {
+	case <-p.ended:
+		return nil
+	default:
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	grace := time.NewTimer(stopGrace)
+	defer grace.Stop()
+	select {
+	case <-p.ended:
+		return nil
+	case <-grace.C:
+	}
+	if err := syscall.Kill(-p.pid(), syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("%s (process %d) cannot be killed: %w", p.name, p.pid(), err)
+	}
+	<-p.ended
+	return nil
+}
+
+// tail is the end of what the process printed, on one line, for messages.
+func (p *child) tail() string {
+	const most = 500
+	b, _ := os.ReadFile(p.output)
+	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(b), "?")), " ")
+	if len(text) > most {
+		text = "… " + strings.ToValidUTF8(text[len(text)-most:], "")
+	}
+	if text == "" {
+		return "it printed nothing"
+	}
+	return "it printed: " + text
+}

@@ -1,0 +1,113 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+)
+
+// startTime is how long a peer may take until it accepts connections. Portkey
+// takes two seconds on an idle machine.
+const startTime = 30 * time.Second
+
+// A runningPeer is a peer that accepts connections. stop must be called.
+type runningPeer struct {
+	*Peer
+	site
+	child *child
+}
+
+// start starts the peer in front of an upstream, host:port, which speaks TLS if
+// secure.
+func (p *Peer) start(ctx context.Context, y *yard, upstream string, secure bool) (_ *runningPeer, err error) {
+	r := &runningPeer{Peer: p, site: site{Upstream: upstream, CA: y.trust(secure), Workers: y.workers}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("%s: %w", p.Name, err), r.stop())
+		}
+	}()
+	if r.Dir, err = os.MkdirTemp("", "sidekey-bench-"+p.Name+"-"); err != nil {
+		return nil, err
+	}
+	// nginx's workers give up root, and go into the folder.
+	if err = os.Chmod(r.Dir, 0o711); err != nil {
+		return nil, err
+	}
+	if r.Listen, r.Admin, err = freeAddresses(); err != nil {
+		return nil, err
+	}
+	if err = p.fill(r.site); err != nil {
+		return nil, err
+	}
+	if p.prepare != nil {
+		if err = p.prepare(ctx, r.site); err != nil {
+			return nil, err
+		}
+	}
+	if r.child, err = startChild(childCommand{Name: p.Name, Args: p.command(r.site), Dir: r.Dir, Env: p.environment(r.site), CPUs: y.cpus}); err != nil {
+		return nil, err
+	}
+	return r, r.await(ctx)
+}
+
+// environment is the same for all runs: what is set where bench was started,
+// such as GOGC, NODE_OPTIONS or SIDEKEY_…, would change what is measured.
+func (p *Peer) environment(s site) []string {
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.Dir, "TMPDIR=" + s.Dir}
+	if p.env != nil {
+		env = append(env, p.env(s)...)
+	}
+	return env
+}
+
+// freeAddresses are free at the moment, which is as good as it gets for
+// programs that cannot be handed a socket.
+func freeAddresses() (first, second string, err error) {
+	a, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", "", err
+	}
+	defer a.Close()
+	b, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", "", err
+	}
+	defer b.Close()
+	return a.Addr().String(), b.Addr().String(), nil
+}
+
+// await returns when connections are accepted.
+func (r *runningPeer) await(ctx context.Context) error {
+	late := time.NewTimer(startTime)
+	defer late.Stop()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for {
+		if c, err := net.DialTimeout("tcp", r.Listen, time.Second); err == nil {
+			return c.Close()
+		}
+		select {
+		case <-r.child.exited():
+			return fmt.Errorf("it ended at once; %s", r.child.tail())
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-late.C:
+			return fmt.Errorf("it did not accept connections within %v; %s", startTime, r.child.tail())
+		case <-again.C:
+		}
+	}
+}
+
+// stop ends the peer and removes its folder. It may be called again.
+func (r *runningPeer) stop() (err error) {
+	if r.child != nil {
+		err = r.child.stop()
+	}
+	if r.Dir != "" {
+		err = errors.Join(err, os.RemoveAll(r.Dir))
+	}
+	return err
+}

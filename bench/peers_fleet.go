@@ -1,0 +1,54 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"slices"
+)
+
+// A fleet is all peers of one part of a run, started in front of one upstream.
+type fleet []*runningPeer
+
+// startFleet starts the peers one after the other. After an error none runs.
+func startFleet(ctx context.Context, y *yard, peers []*Peer, upstream string, secure bool) (fleet, error) {
+	var f fleet
+	for _, p := range peers {
+		r, err := p.start(ctx, y, upstream, secure)
+		if err != nil {
+			return nil, errors.Join(err, f.stop())
+		}
+		f = append(f, r)
+	}
+	return f, nil
+}
+
+// targets are the peers as the driver sees them.
+func (f fleet) targets() []Target {
+	var out []Target
+	for _, r := range f {
+		out = append(out, Target{Name: r.Name, URL: "http://" + r.Listen, PID: r.child.pid(), Version: r.Version, Note: r.Note})
+	}
+	return out
+}
+
+// died tells of peers that have ended by themselves.
+func (f fleet) died() []string {
+	var names []string
+	for _, r := range f {
+		select {
+		case <-r.child.exited():
+			names = append(names, r.Name+": "+r.child.tail())
+		default:
+		}
+	}
+	return names
+}
+
+// stop ends all, the last first, also if some cannot be ended.
+func (f fleet) stop() error {
+	var errs []error
+	for _, r := range slices.Backward(f) {
+		errs = append(errs, r.stop())
+	}
+	return errors.Join(errs...)
+}
