@@ -19,6 +19,7 @@ type conversation struct {
 	call  func(fd uintptr) bool // cached
 	stage stage
 	sent  time.Time
+	into  *inbuf // gets its memory when the answer is there: a model may think for long
 }
 
 type stage uint8
@@ -35,11 +36,11 @@ const (
 // converses reports whether c can do that: over TLS the bytes are not ours.
 func (c *upConn) converses() bool { return c.sock.io.direct && !c.overTLS }
 
-// converse writes bufs, which it consumes, and reads into p. What it could not
+// converse writes bufs, which it consumes, and reads into an empty inbuf. What it could not
 // do is left to the caller, by the stage that it returns: partial with an error
 // of writing, or with what is left of bufs to be written; awaiting with the
 // answer to be read, n bytes of it having come with answered.
-func (s *sock) converse(bufs *net.Buffers, p []byte, idle bool) (at stage, n int, err error) {
+func (s *sock) converse(bufs *net.Buffers, into *inbuf, idle bool) (at stage, n int, err error) {
 	t := &s.io.talk
 	if t.call == nil {
 		t.call = s.talkFD
@@ -50,12 +51,12 @@ func (s *sock) converse(bufs *net.Buffers, p []byte, idle bool) (at stage, n int
 		t.stage = probing
 	}
 	in, out := &s.io.in, &s.io.out
-	in.buf, out.n, out.err = p, 0, 0
+	t.into, out.n, out.err = into, 0, 0
 	err = s.rc.Read(t.call)
 	for err != nil && t.stage < stale && s.extendRead(err) {
 		err = s.rc.Read(t.call) // the limit of an earlier wait
 	}
-	in.buf = nil
+	t.into, in.buf = nil, nil
 	clear(all)
 	s.io.vec = all[:0]
 	consume(bufs, out.n)
@@ -75,7 +76,7 @@ func (s *sock) converse(bufs *net.Buffers, p []byte, idle bool) (at stage, n int
 func (s *sock) talkFD(fd uintptr) bool {
 	t, in, out := &s.io.talk, &s.io.in, &s.io.out
 	if t.stage == probing {
-		if in.n, in.err = rawRead(fd, in.buf); in.err != syscall.EAGAIN {
+		if in.n, in.err = rawRead(fd, s.peekBuf[:]); in.err != syscall.EAGAIN {
 			t.stage = stale
 			return true
 		}
@@ -100,8 +101,9 @@ func (s *sock) talkFD(fd uintptr) bool {
 		t.stage = awaiting
 		return false
 	}
+	t.into.makeRoom(smallBuf)
 	for {
-		in.n, in.err = rawRead(fd, in.buf)
+		in.n, in.err = rawRead(fd, t.into.buf)
 		switch in.err {
 		case syscall.EINTR:
 			continue

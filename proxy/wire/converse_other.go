@@ -20,4 +20,4 @@ const (
 
 func (c *upConn) converses() bool { return false }
 
-func (s *sock) converse(*net.Buffers, []byte, bool) (stage, int, error) { return partial, 0, nil }
+func (s *sock) converse(*net.Buffers, *inbuf, bool) (stage, int, error) { return partial, 0, nil }

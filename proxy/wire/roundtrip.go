@@ -67,9 +67,8 @@ func (c *upConn) converse(req *Request, rep *Reply, h *replyHead) (sent, read er
 	}
 	c.frame(req, inMemory)
 	_ = c.sock.readUntil(time.Now().Add(c.t.cfg.HeaderWait))
-	c.in.makeRoom(smallBuf)
 	c.bufs = c.pieces
-	at, n, err := c.sock.converse(&c.bufs, c.in.buf, c.served)
+	at, n, err := c.sock.converse(&c.bufs, &c.in, c.served)
 	rep.Sent = c.sock.io.talk.sent
 	switch at {
 	case stale:
