@@ -32,6 +32,7 @@ type loop struct {
 	last    uint64    // tokens are not used twice: a late event finds nobody
 	armed   time.Time // when the run looks for streams whose time is over
 	closed  bool
+	broken  bool // no set can be made; tests set it
 }
 
 // loops are the loops of one listener. Streams are dealt out in turn.
@@ -90,7 +91,7 @@ const (
 func (l *loop) add(s *stream) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.file == nil && !l.open() {
+	if l.broken || l.file == nil && !l.open() {
 		return false
 	}
 	l.last++

@@ -147,6 +147,7 @@ type gateway struct {
 	addr string
 	t    *Transport
 	srv  *fasthttp.Server
+	ln   *Listener
 
 	mu   sync.Mutex
 	errs []*Error     // what Do returned
@@ -178,6 +179,7 @@ func newGateway(t testing.TB, cfg Config, set ...func(*gateway)) *gateway {
 	g.addr = ln.Addr().String()
 	g.srv = NewServer(g.serve, g.opts)
 	wrapped := WrapListener(ln)
+	g.ln = wrapped
 	wrapped.AllowHalfClose(g.halfClose)
 	served := make(chan error, 1)
 	go func() { served <- g.srv.Serve(wrapped) }()
