@@ -117,8 +117,7 @@ func (l *link) cut() {
 }
 
 // send writes a request.
-func (l *link) send(b []byte, head bool) error {
-	l.reply = reply{noBody: head}
+func (l *link) send(b []byte) error {
 	_, err := l.conn.Write(b)
 	return err
 }

@@ -21,6 +21,9 @@ type Plan struct {
 	ColdHeader string
 	// Recording is what scenario recorded sends.
 	Recording *Recording
+	// Upstream is bench's own, if it runs in this process: it knows how late it
+	// was.
+	Upstream *Upstream
 	// Authorities are the certificates that https targets are checked against;
 	// nil: those of the system.
 	Authorities *x509.CertPool

@@ -38,6 +38,7 @@ func (p *Plan) round(ctx context.Context, t Target, told Progress, progress func
 	told.Warmup, r.Started = false, time.Now()
 	watch.begin()
 	s.recorder.second() // forgets the warm-up's
+	p.Upstream.takeLate()
 	s.recorder.set(phaseOpen)
 	started = now()
 	if err := s.pass(ctx, after(p.Duration), tick); err != nil {
@@ -50,6 +51,7 @@ func (p *Plan) round(ctx context.Context, t Target, told Progress, progress func
 	}
 	r.Elapsed = now() - started
 	r.Process, r.Driver = watch.end(int(s.opened.Load()))
+	late := p.Upstream.takeLate()
 	if sent != nil {
 		if err := s.pass(ctx, s.drained(), tick); err != nil { // the last ones have as long as all others
 			return nil, err
@@ -58,6 +60,9 @@ func (p *Plan) round(ctx context.Context, t Target, told Progress, progress func
 	}
 	s.end()
 	s.recorder.fill(r)
+	if sent == nil {
+		r.Late = late
+	}
 	return r, nil
 }
 

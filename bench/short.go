@@ -16,6 +16,10 @@ const (
 	// aheadBound is how many times a target's rate the direct one must be, in the
 	// closed loop, for the target and not the driver to be what limits it.
 	aheadBound = 2
+	// bunchBound is how late the upstream may send events, in 99 of 100, as a share
+	// of the pause between them: what comes later comes together with the next,
+	// and then each costs less to pass on.
+	bunchBound = 0.5
 	// rhythmBound is the share of the planned events that must have come on the
 	// direct way for the rhythm to have been kept.
 	rhythmBound = 0.95
@@ -51,6 +55,11 @@ func (p *Plan) late(r *Round) string {
 // outOfRhythm compares the events with those that were due. Streams that end
 // and begin again miss a few.
 func (p *Plan) outOfRhythm(r *Round, base Round, compared bool) string {
+	pause := time.Duration(float64(max(p.Burst, 1)) / p.EventRate * float64(time.Second))
+	bound := max(lateBound, time.Duration(bunchBound*float64(pause)))
+	if late := r.Late.Quantile(0.99); late > bound {
+		return fmt.Sprintf("the upstream sent one event in a hundred %v late or more", late.Round(10*time.Microsecond))
+	}
 	planned := float64(p.Streams) * p.EventRate * base.Elapsed.Seconds()
 	if compared && float64(base.Events) < rhythmBound*planned {
 		return fmt.Sprintf("on the direct way only %.0f %% of the events came in time", 100*float64(base.Events)/planned)

@@ -59,5 +59,12 @@ func TestShortRoundsSayWhy(t *testing.T) {
 	}
 	f("events in time", streams(), "", "", rhythm(Direct, 9_900), rhythm("a", 9_900))
 	f("a slow target", streams(), "", "", rhythm(Direct, 9_900), rhythm("a", 5_000))
+	bunched := rhythm("a", 9_900)
+	bunched.Late = Histogram{}
+	bunched.Late.Record(6 * time.Millisecond)
+	f("an upstream that is late by more than half a pause", streams(), "the upstream sent one event in a hundred 6ms late or more", "", rhythm(Direct, 9_900), bunched)
+	slowly := streams()
+	slowly.Burst = 10
+	f("late by less than half a pause", slowly, "", "", rhythm(Direct, 9_900), bunched)
 	f("a slow upstream", streams(), "on the direct way only 80 % of the events came in time", "", rhythm(Direct, 8_000), rhythm("a", 5_000))
 }

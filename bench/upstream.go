@@ -92,6 +92,19 @@ func (u *Upstream) URL() string {
 	return "http://" + u.Addr()
 }
 
+// takeLate returns how late it sent the events of streams since the call before.
+// Nothing is known of an upstream that is nil: it runs elsewhere.
+func (u *Upstream) takeLate() (all Histogram) {
+	if u == nil {
+		return all
+	}
+	for _, w := range u.wheels {
+		late := w.takeLate()
+		all.Merge(&late)
+	}
+	return all
+}
+
 // Close stops it and waits until nothing of it runs.
 func (u *Upstream) Close() error {
 	u.mu.Lock()

@@ -38,10 +38,7 @@ type asked struct {
 // the number of system calls, not the copying, is what it costs.
 const largeBody = 32 << 10
 
-var (
-	streamWanted  = []byte(`"stream":true`)
-	streamWanted2 = []byte(`"stream": true`)
-)
+var streamMember = []byte(`"stream":`)
 
 func (c *upstreamConn) serve() {
 	for c.request() == nil {
@@ -251,5 +248,14 @@ func (c *upstreamConn) look(b []byte) {
 }
 
 func wantsStream(b []byte) bool {
-	return bytes.Contains(b, streamWanted) || bytes.Contains(b, streamWanted2)
+	for {
+		i := bytes.Index(b, streamMember)
+		if i < 0 {
+			return false
+		}
+		b = b[i+len(streamMember):]
+		if bytes.HasPrefix(b, []byte("true")) || bytes.HasPrefix(b, []byte(" true")) {
+			return true
+		}
+	}
 }

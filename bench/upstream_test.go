@@ -297,6 +297,19 @@ func TestUpstreamForgetsReadersThatLeave(t *testing.T) {
 	})
 }
 
+func TestUpstreamKnowsHowLateItIs(t *testing.T) {
+	u := testUpstream(t, UpstreamConfig{})
+	p := testPlan(u.URL(), ScenarioStream, ScenarioChat)
+	p.Upstream = u
+	got := rounds(t, p)
+	if n, events := got[0].Late.Count(), got[0].Events; n < events/2 || n > 2*events {
+		t.Errorf("the lateness of %d events is known, of about %d", n, events)
+	}
+	if n := got[1].Late.Count(); n != 0 {
+		t.Errorf("the lateness of %d events is known in a round without any", n)
+	}
+}
+
 func TestUpstreamStopsAtOnce(t *testing.T) {
 	u := testUpstream(t, UpstreamConfig{})
 	resp := ask(t, http.DefaultClient, u.URL(), strings.NewReader(`{"stream":true}`), "X-Bench", "events=1000,rate=10")

@@ -16,9 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// child runs a shell script that says "ready" when it has done its work, and
+// shellChild runs a shell script that says "ready" when it has done its work, and
 // then waits until its input ends. end makes it end.
-func child(t *testing.T, script string) (c *exec.Cmd, end func()) {
+func shellChild(t *testing.T, script string) (c *exec.Cmd, end func()) {
 	t.Helper()
 	c = exec.Command("sh", "-c", script)
 	in, err := c.StdinPipe()
@@ -55,7 +55,7 @@ func cpuOf(t *testing.T, pid int, children bool) (time.Duration, meter) {
 
 // The kernel's account of a process that has ended is the judge.
 func TestGaugeCountsCPUTime(t *testing.T) {
-	c, end := child(t, work+"echo ready; read x")
+	c, end := shellChild(t, work+"echo ready; read x")
 	got, m := cpuOf(t, c.Process.Pid, true)
 	if m.resident < 100<<10 || m.threads != 1 || m.switches == 0 {
 		t.Errorf("got %d resident, %d threads, %d switches of a shell", m.resident, m.threads, m.switches)
@@ -71,9 +71,9 @@ func TestGaugeCountsCPUTime(t *testing.T) {
 }
 
 func TestGaugeCountsChildren(t *testing.T) {
-	idling, _ := child(t, "echo ready; read x")
+	idling, _ := shellChild(t, "echo ready; read x")
 	idle, _ := cpuOf(t, idling.Process.Pid, true)
-	living, _ := child(t, "("+work+"echo ready; exec sleep 60)& read x; kill $!")
+	living, _ := shellChild(t, "("+work+"echo ready; exec sleep 60)& read x; kill $!")
 	with, m := cpuOf(t, living.Process.Pid, true)
 	alone, one := cpuOf(t, living.Process.Pid, false)
 	if m.threads != 2 || one.threads != 1 || m.resident <= one.resident {
@@ -82,7 +82,7 @@ func TestGaugeCountsChildren(t *testing.T) {
 	if with < idle+20*time.Millisecond || alone > with/2 {
 		t.Errorf("got %v with the child that worked, %v without, %v idle", with, alone, idle)
 	}
-	parent, _ := child(t, "("+work+"); echo ready; read x")
+	parent, _ := shellChild(t, "("+work+"); echo ready; read x")
 	ended, _ := cpuOf(t, parent.Process.Pid, true)
 	if ended < idle+20*time.Millisecond {
 		t.Errorf("got %v with a child that worked and ended, %v idle", ended, idle)

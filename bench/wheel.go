@@ -15,6 +15,7 @@ type wheel struct {
 
 	mu      sync.Mutex
 	queue   streamQueue // by the time of the next event
+	late    Histogram   // from the moment at which events were due to their sending
 	stopped bool
 }
 
@@ -29,6 +30,7 @@ type stream struct {
 	last  bool // close the connection at the end
 	sent  int
 	due   time.Duration // of the next events
+	late  time.Duration // of the last ones
 	pause time.Duration
 	gone  atomic.Bool // the reader has left
 }
@@ -46,6 +48,15 @@ func (w *wheel) stop() {
 	w.stopped = true
 	w.mu.Unlock()
 	w.alarm.close()
+}
+
+// takeLate returns how late events were since the call before.
+func (w *wheel) takeLate() (taken Histogram) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	taken.Merge(&w.late)
+	w.late.reset()
+	return taken
 }
 
 // add takes a stream up, or back with its next event.
@@ -69,15 +80,18 @@ func (w *wheel) run() {
 			due = append(due, heap.Pop(&w.queue).(*stream))
 		}
 		w.mu.Unlock()
-		kept := due[:0]
-		for _, s := range due {
-			if s.step() {
-				kept = append(kept, s)
+		for i, s := range due {
+			s.late = max(now()-s.due, 0)
+			if !s.step() {
+				due[i] = nil
 			}
 		}
 		w.mu.Lock()
-		for _, s := range kept {
-			heap.Push(&w.queue, s)
+		for _, s := range due {
+			if s != nil {
+				w.late.Record(s.late)
+				heap.Push(&w.queue, s)
+			}
 		}
 		if len(w.queue) > 0 {
 			w.alarm.set(w.queue[0].due)

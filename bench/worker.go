@@ -30,7 +30,7 @@ type worker struct {
 func (w *worker) exchange(st step, d due, open bool) {
 	w.outcome = outcome{bytesOut: st.bodyLen, late: -1, warm: d.warm}
 	w.planned, w.leave, w.streaming, w.events = d.planned, st.leave, false, 0
-	w.link.reply = reply{}
+	w.link.reply = reply{noBody: st.head}
 	if open {
 		// What a busy connection made it wait is the target's, the rest the driver's.
 		w.outcome.late = now() - max(d.planned, w.freed)
@@ -40,7 +40,7 @@ func (w *worker) exchange(st step, d due, open bool) {
 		w.scratch = st.numbered(w.scratch, d.number)
 		q = w.scratch
 	}
-	err := w.try(q, st.head)
+	err := w.try(q)
 	if w.streaming {
 		w.opened.Add(-1)
 	}
@@ -72,7 +72,7 @@ func (w *worker) settle(err error, fresh bool) {
 	w.shard.exchange(o)
 }
 
-func (w *worker) try(q []byte, head bool) error {
+func (w *worker) try(q []byte) error {
 	l := &w.link
 	if err := l.dial(); err != nil {
 		return err
@@ -81,18 +81,17 @@ func (w *worker) try(q []byte, head bool) error {
 		return net.ErrClosed
 	}
 	l.begin(now())
-	err := l.send(q, head)
-	if err != nil { // a target that has refused a large body may have said why
-		for l.receive() == nil {
-			if l.reply.done {
-				err = nil
-				break
-			}
-		}
-	}
+	sent := l.send(q)
+	var err error
 	for err == nil && !l.reply.done {
 		if err = l.receive(); err == nil && w.received() {
 			break
+		}
+	}
+	if sent != nil { // a target that has refused a large body may have said why
+		l.reply.keepAlive = false
+		if err != nil {
+			err = sent
 		}
 	}
 	if late := l.end(); late != nil {

@@ -49,7 +49,7 @@ func (a *app) ownUpstream(f *benchFlags, run *benchRun) (*bench.Upstream, error)
 	if err != nil {
 		return nil, err
 	}
-	run.plan.Targets[0].URL = u.URL()
+	run.plan.Targets[0].URL, run.plan.Upstream = u.URL(), u
 	fmt.Fprintf(a.stderr, "The upstream listens on %s\n", u.URL())
 	return u, nil
 }
