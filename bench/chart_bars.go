@@ -7,28 +7,6 @@ import (
 	"strings"
 )
 
-// A barChart is one figure by which targets are compared at a glance.
-type barChart struct{ metric, title string }
-
-var (
-	requestBars = []barChart{
-		{"added.p50", "Added at the median"},
-		{"added.p99", "Added at p99"},
-		{"cpu.request", "CPU per request"},
-		{"rps", "Requests per second"},
-		{"rss", "Memory under load"},
-		{"switches.request", "Context switches per request"},
-	}
-	streamBars = []barChart{
-		{"added.first.p50", "Added to the first event, median"},
-		{"added.first.p99", "Added to the first event, p99"},
-		{"added.gap.p99", "Added to the gap between events, p99"},
-		{"cpu.event", "CPU per event"},
-		{"stream.memory", "Memory per open stream"},
-		{"switches.event", "Context switches per event"},
-	}
-)
-
 // bars draws one metric: a bar for the median, a whisker for the spread, a stroke
 // below for each round. ok is false if no proxy has the figure.
 func bars(sc *ScenarioSummary, classes map[string]string, m Metric, title string) (pic drawing, ok bool) {

@@ -8,20 +8,6 @@ import (
 	"strconv"
 )
 
-// A distributionChart is a histogram that is drawn as a chart of its own.
-type distributionChart struct {
-	title string
-	of    func(*Round) *Histogram
-}
-
-var (
-	requestDistributions = []distributionChart{{"Latency", func(r *Round) *Histogram { return &r.Latency }}}
-	streamDistributions  = []distributionChart{
-		{"Time to the first event", func(r *Round) *Histogram { return &r.First }},
-		{"Gap between two events", func(r *Round) *Histogram { return &r.Gap }},
-	}
-)
-
 // A distribution is a histogram of every target in one scenario, quantile by
 // quantile as the median over the rounds, with its spread.
 type distribution struct {

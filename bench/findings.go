@@ -15,7 +15,7 @@ func findings(sc *ScenarioSummary, classes map[string]string) []finding {
 		if t.Target.Name == Direct {
 			continue
 		}
-		if text := sentence(t, sc.applies(Metric{Streams: true})); text != "" {
+		if text := sentence(t, sc.view()); text != "" {
 			out = append(out, finding{t.Target.Name, classes[t.Target.Name], text})
 		}
 	}
@@ -23,36 +23,24 @@ func findings(sc *ScenarioSummary, classes map[string]string) []finding {
 }
 
 // sentence says what a target adds and what it uses.
-func sentence(t *TargetSummary, streams bool) string {
+func sentence(t *TargetSummary, v *view) string {
 	var adds, uses []string
-	add := func(metric, where string) {
-		s, _ := t.Figure(metric)
-		switch {
+	for _, c := range v.adds {
+		switch s, _ := t.Figure(c.metric); {
 		case s.Rounds() == 0:
 		case s.Stand(0) == Alike:
-			adds = append(adds, "nothing that can be told apart from direct "+where)
+			adds = append(adds, "nothing that can be told apart from direct "+c.title)
 		case s.Median < 0:
-			adds = append(adds, Nanoseconds.Text(s.Median)+" (it is faster) "+where)
+			adds = append(adds, Nanoseconds.Text(s.Median)+" (it is faster) "+c.title)
 		default:
-			adds = append(adds, Nanoseconds.Text(s.Median)+" "+where)
+			adds = append(adds, Nanoseconds.Text(s.Median)+" "+c.title)
 		}
 	}
-	use := func(metric, what string) {
-		m, _ := metricNamed(metric)
-		if s, _ := t.Figure(metric); s.Rounds() > 0 {
-			uses = append(uses, m.Unit.Text(s.Median)+" "+what)
+	for _, c := range v.uses {
+		m, _ := metricNamed(c.metric)
+		if s, _ := t.Figure(c.metric); s.Rounds() > 0 {
+			uses = append(uses, m.Unit.Text(s.Median)+" "+c.title)
 		}
-	}
-	if streams {
-		add("added.first.p50", "to the first event at the median")
-		add("added.gap.p99", "to the gap between events at p99")
-		use("cpu.event", "of CPU per event")
-		use("stream.memory", "per open stream")
-	} else {
-		add("added.p50", "at the median")
-		add("added.p99", "at p99")
-		use("cpu.request", "of CPU per request")
-		use("rss", "of memory")
 	}
 	var parts []string
 	if len(adds) > 0 {
@@ -122,8 +110,7 @@ func besides(sc *ScenarioSummary, classes map[string]string, against string) *be
 	for _, peer := range peers {
 		b.Peers = append(b.Peers, finding{Name: peer.Target.Name, Class: classes[peer.Target.Name]})
 	}
-	_, ratios := sc.columns()
-	for _, c := range ratios {
+	for _, c := range sc.view().ratios {
 		m, _ := metricNamed(c.metric)
 		row, data := besideRow{Name: c.title}, false
 		for _, peer := range peers {

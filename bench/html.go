@@ -170,11 +170,8 @@ func newPageScenario(sc *ScenarioSummary, settings Settings, id string, classes 
 		ID: id, Name: sc.Name, Load: describeLoad(settings, sc.Name),
 		Findings: findings(sc, classes), Beside: besides(sc, classes, against), Figures: figuresTable(sc),
 	}
-	charts, distributions := requestBars, requestDistributions
-	if sc.applies(Metric{Streams: true}) {
-		charts, distributions = streamBars, streamDistributions
-	}
-	for _, chart := range charts {
+	v := sc.view()
+	for _, chart := range v.bars {
 		m, _ := metricNamed(chart.metric)
 		if picture, ok := bars(sc, classes, m, chart.title); ok {
 			hint := "less is better"
@@ -184,7 +181,7 @@ func newPageScenario(sc *ScenarioSummary, settings Settings, id string, classes 
 			p.Bars = append(p.Bars, pageBars{chart.title, hint, picture})
 		}
 	}
-	for i, chart := range distributions {
+	for i, chart := range v.distributions {
 		if d := newDistribution(sc, classes, chart.of); len(d.lines) > 0 {
 			p.Distributions = append(p.Distributions, pageChart{
 				ID: fmt.Sprintf("%s-d%d", id, i), Title: chart.title + " by percentile",

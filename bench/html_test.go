@@ -111,6 +111,24 @@ func TestReportsOfResultsWithHoles(t *testing.T) {
 	})
 }
 
+// Streams and other requests at once: CPU time is told per request.
+func TestReportsOfMixedRequests(t *testing.T) {
+	res := madeUpRun(1, madeUpTargets[:2], []string{"stream"}, 3)
+	res.Run.Settings.Scenarios = []string{ScenarioMixed}
+	for i := range res.Rounds {
+		res.Rounds[i].Scenario = ScenarioMixed
+	}
+	page, table := pageOf(t, res), tableOf(t, TableOptions{}, res)
+	for _, want := range []string{"added first p50", "gap p99", "CPU/request", "requests/s"} {
+		if !strings.Contains(table, want) {
+			t.Errorf("the table lacks %s", want)
+		}
+	}
+	if strings.Contains(table, "CPU/event") || !strings.Contains(page, "Time to the first byte by percentile") || !strings.Contains(page, "of CPU per request") {
+		t.Error("the page or the table tell of other figures")
+	}
+}
+
 func TestAxesHaveRoundTicks(t *testing.T) {
 	f := func(a axis, most int, want string) {
 		t.Helper()

@@ -40,7 +40,7 @@ var metrics = slices.Concat(
 		process("rss.idle", "memory before the load", func(u *Usage) int64 { return u.Idle }),
 	},
 	[]Metric{
-		{Name: "driver.late", Unit: Nanoseconds, Help: "how late the driver sent, p99 (open loop)", of: func(r, _ *Round) (float64, string) { return quantile(&r.Late, 0.99) }},
+		{Name: "driver.late", Unit: Nanoseconds, Help: "how late the driver sent requests (open loop) or its upstream events, p99", of: func(r, _ *Round) (float64, string) { return quantile(&r.Late, 0.99) }},
 		{Name: "driver.cpu", Unit: Share, Help: "CPU time of the driver, of one CPU", of: driverCPU},
 	},
 	ofStreams(

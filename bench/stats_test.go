@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -263,6 +264,13 @@ func TestMetricsHaveDistinctNamesAndHelp(t *testing.T) {
 			t.Errorf("metric %q", m.Name)
 		}
 		seen[m.Name] = true
+	}
+	for _, v := range []view{requestView, streamView, mixedView} {
+		for _, c := range slices.Concat(v.columns, v.ratios, v.bars, v.adds, v.uses) {
+			if !seen[c.metric] {
+				t.Errorf("a report tells %q, which is no metric", c.metric)
+			}
+		}
 	}
 	for _, name := range []string{"p50", "p90", "p99", "p999", "first.p99", "gap.p99", "added.p99", "added.first.p50", "added.gap.p99", "rps", "errors", "cpu.request", "cpu.event", "rss", "stream.memory"} {
 		if !seen[name] {

@@ -17,40 +17,6 @@ type TableOptions struct {
 	Against string // also as a multiple of this target
 }
 
-// A column of the table is one metric; those without data are left out.
-type column struct{ metric, title string }
-
-// What is added comes first, because it is what a proxy is asked for.
-var (
-	requestColumns = []column{
-		{"added.p50", "added p50"}, {"added.p99", "added p99"},
-		{"p50", "p50"}, {"p90", "p90"}, {"p99", "p99"}, {"p999", "p99.9"},
-		{"rps", "requests/s"}, {errorsMetric, "errors"},
-		{"cpu.request", "CPU/request"}, {"switches.request", "switches/req"}, {"rss", "memory"},
-	}
-	streamColumns = []column{
-		{"added.first.p50", "added first p50"}, {"added.first.p99", "added first p99"}, {"added.gap.p99", "added gap p99"},
-		{"first.p50", "first p50"}, {"first.p99", "first p99"}, {"gap.p50", "gap p50"}, {"gap.p99", "gap p99"},
-		{"events", "events/s"}, {errorsMetric, "errors"},
-		{"cpu.event", "CPU/event"}, {"switches.event", "switches/event"}, {"stream.memory", "memory/stream"}, {"rss", "memory"},
-	}
-	requestRatios = []column{
-		{"cpu.request", "CPU/request"}, {"rss", "memory"}, {"added.p50", "added p50"}, {"added.p99", "added p99"}, {"rps", "requests/s"},
-	}
-	streamRatios = []column{
-		{"cpu.event", "CPU/event"}, {"stream.memory", "memory/stream"}, {"rss", "memory"}, {"added.first.p50", "added first p50"}, {"added.first.p99", "added first p99"},
-	}
-)
-
-// columns are what a scenario's table tells, and what of it as a multiple of a
-// peer.
-func (s *ScenarioSummary) columns() (figures, ratios []column) {
-	if s.applies(Metric{Streams: true}) {
-		return streamColumns, streamRatios
-	}
-	return requestColumns, requestRatios
-}
-
 // WriteTable writes all that runs say, for people at a terminal.
 func WriteTable(w io.Writer, runs []*Summary, o TableOptions) error {
 	t := &table{color: o.Color}
@@ -81,10 +47,10 @@ func (t *table) run(s *Summary, against string) {
 		sc := &s.Scenarios[i]
 		t.line("")
 		t.wrap(t.paint(bold, printable(sc.Name)+": "), printable(describeLoad(s.Run.Settings, sc.Name)))
-		figures, ratios := sc.columns()
-		t.blocks(sc, "", figures, t.figure)
+		v := sc.view()
+		t.blocks(sc, "", v.columns, t.figure)
 		if peer := sc.Target(against); peer != nil {
-			t.blocks(sc, "× "+shortName(against), ratios, func(target *TargetSummary, m Metric) cell { return t.ratio(target, peer, m) })
+			t.blocks(sc, "× "+shortName(against), v.ratios, func(target *TargetSummary, m Metric) cell { return t.ratio(target, peer, m) })
 		}
 		t.remarks(sc)
 	}
