@@ -1,10 +1,13 @@
 package bench
 
 import (
+	"io"
 	"math"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -221,4 +224,53 @@ func TestOverloadShowsAsErrorsInTheEnd(t *testing.T) {
 	if r.Requests != 0 || all != 30 || r.Errors["timeout"] == 0 || r.Errors["no connection"] == 0 {
 		t.Errorf("got %d requests and errors %v, want 30 errors of both kinds %q", r.Requests, r.Errors, kinds)
 	}
+}
+
+func TestWarmupDoesNotCount(t *testing.T) {
+	u := testUpstream(t, UpstreamConfig{})
+	p := testPlan(u.URL(), ScenarioChat)
+	p.Warmup, p.Duration, p.Rate = 300*time.Millisecond, 200*time.Millisecond, 100
+	if r := onlyRound(t, p); r.Requests != 20 || len(r.Errors) > 0 || r.Late.Count() != 20 {
+		t.Errorf("open loop: got %d requests, errors %v, want the 20 that were due after the warm-up", r.Requests, r.Errors)
+	}
+	var asked atomic.Int64
+	url := webServer(t, func(http.ResponseWriter, *http.Request) { asked.Add(1) })
+	p = testPlan(url, ScenarioChat)
+	p.Warmup, p.Duration = 300*time.Millisecond, 100*time.Millisecond
+	if r := onlyRound(t, p); r.Requests == 0 || r.Requests > asked.Load()/2 {
+		t.Errorf("closed loop: got %d requests of %d, want those of a quarter of the time", r.Requests, asked.Load())
+	}
+}
+
+// Streams that went in step would come in waves.
+func TestStreamsBeginOneAfterAnother(t *testing.T) {
+	var mu sync.Mutex
+	var begun []time.Time
+	u := testUpstream(t, UpstreamConfig{})
+	url := rawServer(t, func(c net.Conn) {
+		mu.Lock()
+		begun = append(begun, time.Now())
+		mu.Unlock()
+		relay(c, u.Addr())
+	})
+	p := testPlan(url, ScenarioStream)
+	p.Warmup, p.Streams, p.Events = 400*time.Millisecond, 10, 1000
+	onlyRound(t, p)
+	mu.Lock()
+	defer mu.Unlock()
+	begun = begun[1:] // the first was the trial
+	if took := begun[len(begun)-1].Sub(begun[0]); len(begun) != 10 || took < 100*time.Millisecond {
+		t.Errorf("%d streams began within %v, want 10 over half of the warm-up", len(begun), took)
+	}
+}
+
+// relay passes bytes on both ways until the client leaves.
+func relay(client net.Conn, addr string) {
+	server, err := net.Dial("tcp", addr)
+	if err != nil {
+		return
+	}
+	go io.Copy(client, server) // ends with the server's connection
+	io.Copy(server, client)
+	server.Close()
 }

@@ -64,11 +64,9 @@ func (c *upstreamConn) serve() {
 			break
 		}
 	}
-	if c.active {
-		c.stream.gone.Store(true)
-		return
+	if !c.active { // else the wheel will find the connection closed
+		c.eager.drain()
 	}
-	c.eager.drain()
 }
 
 // request reads one whole request.

@@ -263,8 +263,8 @@ func TestUpstreamIsNotHeldUpByASlowReader(t *testing.T) {
 			t.Fatalf("got %d events beside a slow reader, want 51", got)
 		}
 	}
-	// It begins to read, and gets on.
-	if _, err := io.CopyN(io.Discard, stuck, 8<<20); err != nil {
+	// It begins to read, and gets more than buffers could hold.
+	if _, err := io.CopyN(io.Discard, stuck, 24<<20); err != nil {
 		t.Errorf("the slow reader gets no further: %v", err)
 	}
 }

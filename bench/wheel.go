@@ -3,7 +3,6 @@ package bench
 import (
 	"container/heap"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -32,7 +31,6 @@ type stream struct {
 	due   time.Duration // of the next events
 	late  time.Duration // of the last ones
 	pause time.Duration
-	gone  atomic.Bool // the reader has left
 }
 
 func newWheel() (*wheel, error) {
@@ -113,7 +111,6 @@ func (s *stream) start(c *upstreamConn) {
 	if s.asked.Rate > 0 {
 		s.pause = time.Duration(float64(s.asked.Burst) / s.asked.Rate * float64(time.Second))
 	}
-	s.gone.Store(false)
 	s.due = now()
 	c.wheel.add(s)
 }
@@ -125,16 +122,13 @@ const behindPause = 5 * time.Millisecond
 // An event that is late is sent all the same, and those after it keep their
 // times.
 func (s *stream) step() bool {
-	if s.gone.Load() {
-		s.end()
-		return false
-	}
 	if s.c.eager.behind() {
 		s.due = now() + behindPause
 		return true
 	}
 	for range s.asked.Burst {
-		if _, err := s.c.conn.Write(s.event()); err != nil {
+		if _, err := s.c.conn.Write(s.event()); err != nil { // the reader has left, or is too far behind
+			s.c.eager.TCPConn.Close() // so that its connection's goroutine ends
 			s.end()
 			return false
 		}
