@@ -37,14 +37,14 @@ func alive(pid int) bool {
 
 // startFamily starts a shell with a child. Both note their numbers; stubborn ones do
 // not heed SIGTERM.
-func startFamily(t *testing.T, stubborn bool) (p *child, parent, child int) {
+func startFamily(t *testing.T, stubborn bool) (p *peerProcess, parent, child int) {
 	t.Helper()
 	dir := t.TempDir()
 	trap := ""
 	if stubborn {
 		trap = "trap '' TERM; "
 	}
-	p, err := startChild(childCommand{
+	p, err := startProcess(peerCommand{
 		Name: "family", Dir: dir, Env: []string{"PATH=" + os.Getenv("PATH")},
 		Args: []string{"sh", "-c", trap + "sleep 300 & echo $$ $! >numbers.new; mv numbers.new numbers; wait; sleep 300"},
 	})
@@ -113,14 +113,14 @@ func TestAProcessIsNotReachedByCtrlC(t *testing.T) {
 }
 
 func TestAProgramThatIsNotThereIsAnError(t *testing.T) {
-	_, err := startChild(childCommand{Name: "ghost", Dir: t.TempDir(), Args: []string{"/nowhere/ghost"}})
+	_, err := startProcess(peerCommand{Name: "ghost", Dir: t.TempDir(), Args: []string{"/nowhere/ghost"}})
 	if err == nil || !strings.HasPrefix(err.Error(), "ghost cannot be started: ") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestTheTailOfTheOutputIsKept(t *testing.T) {
-	p, err := startChild(childCommand{
+	p, err := startProcess(peerCommand{
 		Name: "talker", Dir: t.TempDir(), Env: []string{"PATH=" + os.Getenv("PATH")},
 		Args: []string{"sh", "-c", `i=0; while [ $i -lt 500 ]; do echo line $i; i=$((i+1)); done; echo the end >&2`},
 	})
@@ -140,7 +140,7 @@ func TestAProcessStaysOnItsCPUs(t *testing.T) {
 	}
 	last := runtime.NumCPU() - 1
 	dir := t.TempDir()
-	p, err := startChild(childCommand{
+	p, err := startProcess(peerCommand{
 		Name: "pinned", Dir: dir, Env: []string{"PATH=" + os.Getenv("PATH")}, CPUs: []int{last},
 		Args: []string{"sh", "-c", "grep Cpus_allowed_list /proc/self/status"}, // a child of the shell
 	})
@@ -160,7 +160,7 @@ func TestStartedByAnother(t *testing.T) {
 	if os.Getenv("SIDEKEY_BENCH_PARENT") == "" {
 		t.Skip("run by TestProcessesEndWhenBenchIsKilled")
 	}
-	p, err := startChild(childCommand{Name: "child", Dir: t.TempDir(), Env: []string{"PATH=" + os.Getenv("PATH")}, Args: []string{"sleep", "300"}})
+	p, err := startProcess(peerCommand{Name: "child", Dir: t.TempDir(), Env: []string{"PATH=" + os.Getenv("PATH")}, Args: []string{"sleep", "300"}})
 	if err != nil {
 		t.Fatal(err)
 	}
