@@ -194,3 +194,35 @@ func TestProcessesEndWhenBenchIsKilled(t *testing.T) {
 	_ = cmd.Wait()
 	waitUntil(t, "the child is gone", func() bool { return !alive(child) })
 }
+
+// TestStartedWithFewFiles is no test: it is what the next one runs with a lower
+// limit.
+func TestStartedWithFewFiles(t *testing.T) {
+	if os.Getenv("SIDEKEY_BENCH_FILES") == "" {
+		t.Skip("run by TestPeersMayOpenAsManyFilesAsBench")
+	}
+	if err := shareFiles(); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	p, err := startProcess(peerCommand{Name: "counter", Dir: dir, Env: []string{"PATH=" + os.Getenv("PATH")}, Args: []string{"sh", "-c", "ulimit -Sn"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.exited()
+	files, err := os.ReadFile(filepath.Join(dir, "output"))
+	fmt.Printf("\nFILES %s %v\n", strings.TrimSpace(string(files)), err)
+}
+
+// Go raises its own limit, but not that of its children.
+func TestPeersMayOpenAsManyFilesAsBench(t *testing.T) {
+	cmd := exec.Command("sh", "-c", `ulimit -Sn 500; ulimit -Hn 2000; exec "$0" -test.run '^TestStartedWithFewFiles$' -test.v`, os.Args[0])
+	cmd.Env = append(os.Environ(), "SIDEKEY_BENCH_FILES=1", "TMPDIR="+t.TempDir())
+	out, err := cmd.CombinedOutput()
+	files := 0
+	_, rest, _ := strings.Cut(string(out), "\nFILES ")
+	fmt.Sscan(rest, &files)
+	if err != nil || files < 1990 || files > 2000 { // Go leaves one of them
+		t.Errorf("got %d files, %v: %s\nwant the 2000 of bench, not the 500 that it was started with", files, err, out)
+	}
+}
