@@ -17,7 +17,7 @@ const startTime = 30 * time.Second
 type runningPeer struct {
 	*Peer
 	site
-	child *child
+	child *peerProcess
 }
 
 // start starts the peer in front of an upstream, host:port, which speaks TLS if
@@ -36,7 +36,7 @@ func (p *Peer) start(ctx context.Context, y *yard, upstream string, secure bool)
 	if err = os.Chmod(r.Dir, 0o711); err != nil {
 		return nil, err
 	}
-	if r.Listen, r.Admin, err = freeAddresses(); err != nil {
+	if r.Listen, r.Admin, err = freeAddresses(y.host); err != nil {
 		return nil, err
 	}
 	if err = p.fill(r.site); err != nil {
@@ -47,7 +47,7 @@ func (p *Peer) start(ctx context.Context, y *yard, upstream string, secure bool)
 			return nil, err
 		}
 	}
-	if r.child, err = startChild(childCommand{Name: p.Name, Args: p.command(r.site), Dir: r.Dir, Env: p.environment(r.site), CPUs: y.cpus}); err != nil {
+	if r.child, err = startProcess(peerCommand{Name: p.Name, Args: p.command(r.site), Dir: r.Dir, Env: p.environment(r.site), CPUs: y.cpus}); err != nil {
 		return nil, err
 	}
 	return r, r.await(ctx)
@@ -65,13 +65,13 @@ func (p *Peer) environment(s site) []string {
 
 // freeAddresses are free at the moment, which is as good as it gets for
 // programs that cannot be handed a socket.
-func freeAddresses() (first, second string, err error) {
-	a, err := net.Listen("tcp", "127.0.0.1:0")
+func freeAddresses(host string) (first, second string, err error) {
+	a, err := net.Listen("tcp", host+":0")
 	if err != nil {
 		return "", "", err
 	}
 	defer a.Close()
-	b, err := net.Listen("tcp", "127.0.0.1:0")
+	b, err := net.Listen("tcp", host+":0")
 	if err != nil {
 		return "", "", err
 	}

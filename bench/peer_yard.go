@@ -2,6 +2,8 @@ package bench
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,6 +19,7 @@ const checkTime = 10 * time.Second
 type yard struct {
 	authority *Authority
 	dir       string
+	host      string // of loopback, on which peers listen
 	caFile    string // the authority, for peers
 	cpus      CPUs   // that peers may run on; none: all
 	workers   int    // how many those are
@@ -24,7 +27,7 @@ type yard struct {
 }
 
 func newYard(cpus CPUs) (*yard, error) {
-	y := &yard{cpus: cpus, workers: len(cpus), patience: checkTime}
+	y := &yard{cpus: cpus, workers: len(cpus), patience: checkTime, host: ownHost()}
 	if y.workers == 0 {
 		y.workers = runtime.NumCPU()
 	}
@@ -52,3 +55,13 @@ func (y *yard) trust(secure bool) string {
 }
 
 func (y *yard) close() error { return os.RemoveAll(y.dir) }
+
+// ownHost is an address of loopback that nobody else uses, where there is more
+// than one. A port that was free a moment ago can be taken on 127.0.0.1 by any
+// connection or test of this machine before the peer listens there.
+func ownHost() string {
+	if runtime.GOOS != "linux" {
+		return "127.0.0.1"
+	}
+	return fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
+}

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"text/template"
@@ -70,8 +71,17 @@ func (s site) URL() string {
 	return "http://" + s.Upstream
 }
 
+// Host is where it listens.
+func (s site) Host() string {
+	host, _, _ := net.SplitHostPort(s.Listen)
+	return host
+}
+
 // port is the last part of the address to listen on.
-func (s site) port() string { return s.Listen[len("127.0.0.1:"):] }
+func (s site) port() string {
+	_, port, _ := net.SplitHostPort(s.Listen)
+	return port
+}
 
 // fill writes the peer's files into its folder.
 func (p *Peer) fill(s site) error {

@@ -63,8 +63,10 @@ const (
 	// memoryRate is the events per second of an open stream: as many as a slow
 	// model's words, so that 5000 of them are no load.
 	memoryRate = 1
-	// memoryWarmup is the least time in which many streams are opened.
-	memoryWarmup = 5 * time.Second
+	// memoryFill is the longest time that is waited until all are open. Over TLS
+	// each needs a handshake: 5000 took 3 s on an idle machine, minutes on one that
+	// was ten times overloaded.
+	memoryFill = 2 * time.Minute
 	// halfConnections is the most that the open loop may have at once.
 	halfConnections = 1000
 )
@@ -102,9 +104,9 @@ func (p *PeersPlan) parts(secure bool) []part {
 	if p.wants(MeasureMemory) {
 		s := base
 		s.Scenarios, s.Streams, s.EventRate = []string{ScenarioStream}, p.Open, memoryRate
-		s.Warmup = max(p.Warmup, min(memoryWarmup, time.Duration(p.Open)*time.Millisecond))
-		// None of them ends before the round does.
-		s.Events = max(2, 2*int((s.Warmup+s.Duration).Seconds()*memoryRate))
+		s.Warmup = max(p.Warmup, time.Duration(p.Open)*time.Millisecond/2) // half of it is spent on opening them
+		s.Fill, s.Timeout = memoryFill, memoryFill
+		s.Events = 2 + int((s.Warmup+s.Fill+s.Duration).Seconds()*memoryRate) // none of them ends before the round does
 		add(partMemory, s)
 	}
 	return out

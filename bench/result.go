@@ -37,9 +37,10 @@ type Machine struct {
 type Settings struct {
 	Scenarios   []string          `json:"scenarios"`
 	Rounds      int               `json:"rounds"`
-	Duration    time.Duration     `json:"duration_ns"` // of one round
-	Warmup      time.Duration     `json:"warmup_ns"`   // before each round, not counted
-	Connections int               `json:"connections"` // closed loop
+	Duration    time.Duration     `json:"duration_ns"`       // of one round
+	Warmup      time.Duration     `json:"warmup_ns"`         // before each round, not counted
+	Fill        time.Duration     `json:"fill_ns,omitempty"` // longest wait after it until all streams are open
+	Connections int               `json:"connections"`       // closed loop
 	Rate        float64           `json:"rate,omitempty"`
 	RateEnd     float64           `json:"rate_end,omitempty"` // ramped from Rate to this
 	Streams     int               `json:"streams,omitempty"`

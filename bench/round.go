@@ -35,6 +35,9 @@ func (p *Plan) round(ctx context.Context, t Target, told Progress, progress func
 	if err := s.pass(ctx, after(p.Warmup), tick); err != nil {
 		return nil, err
 	}
+	if err := p.fill(ctx, s, tick); err != nil {
+		return nil, err
+	}
 	told.Warmup, r.Started = false, time.Now()
 	watch.begin()
 	s.recorder.second() // forgets the warm-up's
@@ -64,6 +67,23 @@ func (p *Plan) round(ctx context.Context, t Target, told Progress, progress func
 		r.Late = late
 	}
 	return r, nil
+}
+
+// fillPause is how often fill looks.
+const fillPause = 200 * time.Millisecond
+
+// fill waits until all streams are open, if the plan asks for it. What is still
+// on its way takes memory, too, and CPU time of the round.
+func (p *Plan) fill(ctx context.Context, s *session, tick func()) error {
+	if p.Fill == 0 || !s.scenario.streams {
+		return nil
+	}
+	for late := now() + p.Fill; int(s.opened.Load()) < s.most && now() < late; tick() {
+		if err := s.pass(ctx, after(fillPause), func() {}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // start begins the load. In the open loop it returns a channel that is closed

@@ -33,6 +33,7 @@ func serve(listen, upstream, authority, authorization string) error {
 	}
 	client := &fasthttp.HostClient{
 		Addr:                      target.Host,
+		Dial:                      dial,
 		IsTLS:                     authority != "",
 		StreamResponseBody:        true,          // events are passed on as they come
 		MaxConns:                  32768,         // 512 by default; each stream has one
@@ -72,6 +73,9 @@ func serve(listen, upstream, authority, authorization string) error {
 	}
 	return server.Serve(ln)
 }
+
+// dial has as much time as nginx has by default: 5000 streams may begin at once.
+func dial(addr string) (net.Conn, error) { return net.DialTimeout("tcp", addr, time.Minute) }
 
 // pass sends the request on, and its reply back, in place.
 func pass(c *fasthttp.RequestCtx, client *fasthttp.HostClient, authorization string) {

@@ -33,10 +33,10 @@ func serve(listen, upstream, authority, authorization string) error {
 		return err
 	}
 	t := &http.Transport{
-		MaxIdleConnsPerHost: 8192,            // 2 by default: it would connect anew for almost each request
-		IdleConnTimeout:     time.Hour,       // longer than the pause while the others have their turn
-		DisableCompression:  true,            // it would ask for it where the client does not
-		TLSHandshakeTimeout: 5 * time.Second, // as the peers
+		MaxIdleConnsPerHost: 8192,        // 2 by default: it would connect anew for almost each request
+		IdleConnTimeout:     time.Hour,   // longer than the pause while the others have their turn
+		DisableCompression:  true,        // it would ask for it where the client does not
+		TLSHandshakeTimeout: time.Minute, // as nginx by default: it takes its time when 5000 streams begin at once
 	}
 	if authority != "" {
 		pem, err := os.ReadFile(authority)

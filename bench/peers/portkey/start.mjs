@@ -22,10 +22,10 @@ const config = JSON.stringify({
   forward_headers: ['x-bench'],
 });
 
-// On this machine only: the gateway itself listens on every address.
+// On the one address that it is told: the gateway itself listens on all.
 const listen = Server.prototype.listen;
 Server.prototype.listen = function (port, host, ...rest) {
-  return listen.call(this, port, '127.0.0.1', ...rest);
+  return listen.call(this, port, '{{.Host}}', ...rest);
 };
 
 // The header is added here, so that the driver's requests are those of all targets. It costs about a microsecond of its two thousand.

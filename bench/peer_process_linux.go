@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// childAttributes make the process the leader of a group, and end it when
+// processAttributes make the process the leader of a group, and end it when
 // bench is killed. SIGTERM and not SIGKILL: nginx's master passes it on to its
 // workers, which would outlive a master that was killed.
-func childAttributes() *syscall.SysProcAttr {
+func processAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }
 

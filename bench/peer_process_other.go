@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// childAttributes make the process the leader of a group. Nothing ends it
+// processAttributes make the process the leader of a group. Nothing ends it
 // when bench itself is killed: only Linux has a signal for that.
-func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+func processAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // pinThread cannot be had here.
 func pinThread(cpus CPUs) error {

@@ -16,8 +16,8 @@ import (
 // it is killed. It holds no request by then.
 const stopGrace = 5 * time.Second
 
-// A childCommand says how a process is started.
-type childCommand struct {
+// A peerCommand says how a process is started.
+type peerCommand struct {
 	Name string   // in messages
 	Args []string // the program first
 	Dir  string   // its working folder, in which its output is kept as well
@@ -25,19 +25,19 @@ type childCommand struct {
 	CPUs CPUs     // that it and its children may run on; none: all. Linux only
 }
 
-// A child is a program that bench started. It leads a process group of its
+// A peerProcess is a program that bench started. It leads a process group of its
 // own, so that Ctrl-C on the terminal reaches bench only, which then ends the
 // group; and on Linux it is told to end when bench itself is killed.
-type child struct {
+type peerProcess struct {
 	name   string
 	cmd    *exec.Cmd
 	output string        // file with what it printed
 	ended  chan struct{} // closed when it and its group are gone
 }
 
-// startChild starts a program. stop must be called.
-func startChild(c childCommand) (*child, error) {
-	p := &child{name: c.Name, output: filepath.Join(c.Dir, "output"), ended: make(chan struct{})}
+// startProcess starts a program. stop must be called.
+func startProcess(c peerCommand) (*peerProcess, error) {
+	p := &peerProcess{name: c.Name, output: filepath.Join(c.Dir, "output"), ended: make(chan struct{})}
 	// A file, not a pipe: nobody need read it, and a grandchild that keeps it
 	// open holds up nothing.
 	out, err := os.Create(p.output)
@@ -47,7 +47,7 @@ func startChild(c childCommand) (*child, error) {
 	defer out.Close()
 	p.cmd = exec.Command(c.Args[0], c.Args[1:]...)
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = c.Dir, c.Env, out, out
-	p.cmd.SysProcAttr = childAttributes()
+	p.cmd.SysProcAttr = processAttributes()
 	started := make(chan error)
 	go p.run(c.CPUs, started) // ends with the process
 	if err := <-started; err != nil {
@@ -60,7 +60,7 @@ func startChild(c childCommand) (*child, error) {
 // uses: the signal at the parent's end comes at the end of the thread that
 // started the child (go.dev/issue/27505), and CPUs are set on that thread, from
 // which the child has them. The thread ends with this goroutine.
-func (p *child) run(cpus CPUs, started chan<- error) {
+func (p *peerProcess) run(cpus CPUs, started chan<- error) {
 	runtime.LockOSThread()
 	err := pinThread(cpus)
 	if err == nil {
@@ -91,21 +91,21 @@ func shareFiles() error {
 
 // awaitGroup waits until what was killed is gone, which takes a moment. Not for
 // ever: where nobody collects orphans, as in some containers, their names stay.
-func (p *child) awaitGroup() {
+func (p *peerProcess) awaitGroup() {
 	for end := time.Now().Add(time.Second); syscall.Kill(-p.pid(), 0) == nil && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 }
 
 // pid is the number of the process, which is also that of its group.
-func (p *child) pid() int { return p.cmd.Process.Pid }
+func (p *peerProcess) pid() int { return p.cmd.Process.Pid }
 
 // exited is closed when the process has ended, by whatever cause.
-func (p *child) exited() <-chan struct{} { return p.ended }
+func (p *peerProcess) exited() <-chan struct{} { return p.ended }
 
 // stop asks the process to end, kills it if it does not, and waits until it and
 // its group are gone. It may be called again.
-func (p *child) stop() error {
+func (p *peerProcess) stop() error {
 	select {
 	case <-p.ended:
 		return nil
@@ -127,7 +127,7 @@ func (p *child) stop() error {
 }
 
 // tail is the end of what the process printed, on one line, for messages.
-func (p *child) tail() string {
+func (p *peerProcess) tail() string {
 	const most = 500
 	b, _ := os.ReadFile(p.output)
 	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(b), "?")), " ")

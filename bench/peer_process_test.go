@@ -37,14 +37,14 @@ func alive(pid int) bool {
 
 // startFamily starts a shell with a child. Both note their numbers; stubborn ones do
 // not heed SIGTERM.
-func startFamily(t *testing.T, stubborn bool) (p *child, parent, child int) {
+func startFamily(t *testing.T, stubborn bool) (p *peerProcess, parent, child int) {
 	t.Helper()
 	dir := t.TempDir()
 	trap := ""
 	if stubborn {
 		trap = "trap '' TERM; "
 	}
-	p, err := startChild(childCommand{
+	p, err := startProcess(peerCommand{
 		Name: "family", Dir: dir, Env: []string{"PATH=" + os.Getenv("PATH")},
 		Args: []string{"sh", "-c", trap + "sleep 300 & echo $$ $! >numbers.new; mv numbers.new numbers; wait; sleep 300"},
 	})
@@ -113,14 +113,14 @@ func TestAProcessIsNotReachedByCtrlC(t *testing.T) {
 }
 
 func TestAProgramThatIsNotThereIsAnError(t *testing.T) {
-	_, err := startChild(childCommand{Name: "ghost", Dir: t.TempDir(), Args: []string{"/nowhere/ghost"}})
+	_, err := startProcess(peerCommand{Name: "ghost", Dir: t.TempDir(), Args: []string{"/nowhere/ghost"}})
 	if err == nil || !strings.HasPrefix(err.Error(), "ghost cannot be started: ") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestTheTailOfTheOutputIsKept(t *testing.T) {
-	p, err := startChild(childCommand{
+	p, err := startProcess(peerCommand{
 		Name: "talker", Dir: t.TempDir(), Env: []string{"PATH=" + os.Getenv("PATH")},
 		Args: []string{"sh", "-c", `i=0; while [ $i -lt 500 ]; do echo line $i; i=$((i+1)); done; echo the end >&2`},
 	})
@@ -140,7 +140,7 @@ func TestAProcessStaysOnItsCPUs(t *testing.T) {
 	}
 	last := runtime.NumCPU() - 1
 	dir := t.TempDir()
-	p, err := startChild(childCommand{
+	p, err := startProcess(peerCommand{
 		Name: "pinned", Dir: dir, Env: []string{"PATH=" + os.Getenv("PATH")}, CPUs: []int{last},
 		Args: []string{"sh", "-c", "grep Cpus_allowed_list /proc/self/status"}, // a child of the shell
 	})
@@ -160,7 +160,7 @@ func TestStartedByAnother(t *testing.T) {
 	if os.Getenv("SIDEKEY_BENCH_PARENT") == "" {
 		t.Skip("run by TestProcessesEndWhenBenchIsKilled")
 	}
-	p, err := startChild(childCommand{Name: "child", Dir: t.TempDir(), Env: []string{"PATH=" + os.Getenv("PATH")}, Args: []string{"sleep", "300"}})
+	p, err := startProcess(peerCommand{Name: "child", Dir: t.TempDir(), Env: []string{"PATH=" + os.Getenv("PATH")}, Args: []string{"sleep", "300"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,4 +193,36 @@ func TestProcessesEndWhenBenchIsKilled(t *testing.T) {
 	}
 	_ = cmd.Wait()
 	waitUntil(t, "the child is gone", func() bool { return !alive(child) })
+}
+
+// TestStartedWithFewFiles is no test: it is what the next one runs with a lower
+// limit.
+func TestStartedWithFewFiles(t *testing.T) {
+	if os.Getenv("SIDEKEY_BENCH_FILES") == "" {
+		t.Skip("run by TestPeersMayOpenAsManyFilesAsBench")
+	}
+	if err := shareFiles(); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	p, err := startProcess(peerCommand{Name: "counter", Dir: dir, Env: []string{"PATH=" + os.Getenv("PATH")}, Args: []string{"sh", "-c", "ulimit -Sn"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.exited()
+	files, err := os.ReadFile(filepath.Join(dir, "output"))
+	fmt.Printf("\nFILES %s %v\n", strings.TrimSpace(string(files)), err)
+}
+
+// Go raises its own limit, but not that of its children.
+func TestPeersMayOpenAsManyFilesAsBench(t *testing.T) {
+	cmd := exec.Command("sh", "-c", `ulimit -Sn 500; ulimit -Hn 2000; exec "$0" -test.run '^TestStartedWithFewFiles$' -test.v`, os.Args[0])
+	cmd.Env = append(os.Environ(), "SIDEKEY_BENCH_FILES=1", "TMPDIR="+t.TempDir())
+	out, err := cmd.CombinedOutput()
+	files := 0
+	_, rest, _ := strings.Cut(string(out), "\nFILES ")
+	fmt.Sscan(rest, &files)
+	if err != nil || files < 1990 || files > 2000 { // Go leaves one of them
+		t.Errorf("got %d files, %v: %s\nwant the 2000 of bench, not the 500 that it was started with", files, err, out)
+	}
 }
