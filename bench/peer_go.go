@@ -24,7 +24,7 @@ const (
 // goTool finds the Go tool and its version.
 func goTool(ctx context.Context) (program, version string, err error) {
 	if program, err = exec.LookPath("go"); err != nil {
-		return "", "", errors.New("Go is needed to build it; install it (go.dev/doc/install)")
+		return "", "", errors.New("building it needs Go; install it (go.dev/doc/install)")
 	}
 	out, err := exec.CommandContext(ctx, program, "env", "GOVERSION").Output()
 	if err != nil {

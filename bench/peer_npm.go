@@ -22,7 +22,7 @@ func nodeTools(ctx context.Context) (node, npm, version string, err error) {
 	node, errNode := exec.LookPath("node")
 	npm, errNPM := exec.LookPath("npm")
 	if errors.Join(errNode, errNPM) != nil {
-		return "", "", "", fmt.Errorf("Node.js %d or later and npm are needed; install them (nodejs.org, or the system's packages nodejs and npm)", oldestNode)
+		return "", "", "", fmt.Errorf("it needs Node.js %d or later and npm; install them (nodejs.org, or the system's packages nodejs and npm)", oldestNode)
 	}
 	out, err := exec.CommandContext(ctx, node, "--version").Output()
 	if err != nil {

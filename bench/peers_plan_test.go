@@ -163,8 +163,8 @@ func TestAMissingPeerIsLeftOutWithAWord(t *testing.T) {
 		t.Errorf("found %v, %v", found, err)
 	}
 	want := []LeftOut{
-		{"caddy", "Go is needed to build it; install it (go.dev/doc/install)"},
-		{"portkey", "Node.js 20 or later and npm are needed; install them (nodejs.org, or the system's packages nodejs and npm)"},
+		{"caddy", "building it needs Go; install it (go.dev/doc/install)"},
+		{"portkey", "it needs Node.js 20 or later and npm; install them (nodejs.org, or the system's packages nodejs and npm)"},
 	}
 	if !slices.Equal(out, want) {
 		t.Errorf("got %v, want %v", out, want)
