@@ -3,7 +3,9 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
 )
 
 // A fleet is all peers of one part of a run, started in front of one upstream.
@@ -31,17 +33,24 @@ func (f fleet) targets() []Target {
 	return out
 }
 
-// died tells of peers that have ended by themselves.
-func (f fleet) died() []string {
-	var names []string
+// watch returns a context that ends when one of the peers does, with that as its
+// cause: what is measured from then on is of no use. stop ends the watch.
+func (f fleet) watch(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var wait sync.WaitGroup
 	for _, r := range f {
-		select {
-		case <-r.child.exited():
-			names = append(names, r.Name+": "+r.child.tail())
-		default:
-		}
+		wait.Go(func() { // ends with the peer or the context
+			select {
+			case <-r.child.exited():
+				cancel(fmt.Errorf("%s ended while it was measured; %s", r.Name, r.child.tail()))
+			case <-ctx.Done():
+			}
+		})
 	}
-	return names
+	return ctx, func() {
+		cancel(nil)
+		wait.Wait()
+	}
 }
 
 // stop ends all, the last first, also if some cannot be ended.

@@ -165,10 +165,12 @@ func (r *peersRun) part(ctx context.Context, pt part, peers []*Peer) (err error)
 	plan.DriverCPUs, plan.TargetCPUs = r.driver.String(), r.yard.cpus.String()
 	plan.Targets = append([]Target{{Name: Direct, URL: u.URL()}}, f.targets()...)
 	run := Run{Format: Format, Version: Version(), Started: time.Now(), Machine: ThisMachine(), Settings: plan.Settings, Targets: plan.Targets}
-	res, err := r.help.Measure(ctx, &plan, run)
+	watched, stop := f.watch(ctx)
+	defer stop()
+	res, err := r.help.Measure(watched, &plan, run)
 	r.results = append(r.results, res)
-	if dead := f.died(); ctx.Err() == nil && len(dead) > 0 {
-		err = errors.Join(fmt.Errorf("a peer ended while it was measured: %s", strings.Join(dead, "; ")), err)
+	if cause := context.Cause(watched); cause != nil && ctx.Err() == nil {
+		return cause
 	}
 	return err
 }

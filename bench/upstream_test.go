@@ -256,11 +256,21 @@ func TestUpstreamIsNotHeldUpByASlowReader(t *testing.T) {
 	}
 	defer stuck.Close()
 	body := `{"stream":true}`
-	fmt.Fprintf(stuck, "POST / HTTP/1.1\r\nX-Bench: events=1000000,rate=0\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-	for range 3 {
-		resp := ask(t, http.DefaultClient, u.URL(), strings.NewReader(body), "X-Bench", "events=50,rate=5000")
-		if got := len(eventsOf(t, resp.Body)); got != 51 {
-			t.Fatalf("got %d events beside a slow reader, want 51", got)
+	fmt.Fprintf(stuck, "POST / HTTP/1.1\r\nX-Bench: events=1000000,rate=0,burst=1000\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	eventually(t, "the reader is behind", func() bool {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		for c := range u.conns {
+			if c.(*eager).behind() {
+				return true
+			}
+		}
+		return false
+	})
+	for range 3 { // for half a second, in which all buffers would fill up
+		resp := ask(t, http.DefaultClient, u.URL(), strings.NewReader(body), "X-Bench", "events=170,rate=1000")
+		if got := len(eventsOf(t, resp.Body)); got != 171 {
+			t.Fatalf("got %d events beside a slow reader, want 171", got)
 		}
 	}
 	// It begins to read, and gets more than buffers could hold.

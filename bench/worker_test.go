@@ -227,3 +227,21 @@ func TestRequestIsWhatServersRead(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", g, want)
 	}
 }
+
+// What a request had to wait for a connection is the target's doing, not the
+// driver's; the latency has it all the same.
+func TestLateIsTheDriversOwn(t *testing.T) {
+	w := testWorker(t, rawServer(t, say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")), 10*time.Second)
+	st := step{request: newRequest(w.link.endpoint, "POST", "/", nil, nil)}
+	f := func(planned, freed, late time.Duration) {
+		t.Helper()
+		w.freed = now() - freed
+		w.exchange(st, due{planned: now() - planned}, true)
+		if o := w.outcome; o.late < late || o.late > late+30*time.Minute || o.latency < planned {
+			t.Errorf("planned %v ago, free %v ago: late %v and latency %v, want %v and %v", planned, freed, o.late, o.latency, late, planned)
+		}
+	}
+	f(3*time.Hour, time.Hour, time.Hour)
+	f(time.Hour, 3*time.Hour, time.Hour)
+	f(time.Hour, 0, 0)
+}
