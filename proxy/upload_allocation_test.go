@@ -170,7 +170,8 @@ func serveUploads(t *testing.T, up string) {
 	w := newWorld(t, func(c *Config, _ *sandbox.Config) {
 		c.Gateway.URL, c.Limits.Body, c.Limits.ScanWindow = up, 64<<20, 0
 		c.Gateway.Multipart = MultipartField
-		c.BYOK.Guard = GuardReport // a strict one refuses batches
+		c.BYOK.Guard = GuardReport          // a strict one refuses batches
+		c.Timeouts.ClientBody = time.Minute // the halves wait for each other, on a busy machine for long
 	})
 	w.keep("shop", "openai", openaiCanary)
 	fmt.Println(w.url)
