@@ -2,10 +2,7 @@ package bench
 
 import (
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
-	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -35,24 +32,4 @@ func pinProcess(c CPUs) error {
 		}
 	}
 	return nil
-}
-
-// startOn starts a command on a set of CPUs, which its own children inherit.
-// The mask is that of the thread that starts it, so for this moment the thread
-// has it, too.
-func startOn(cmd *exec.Cmd, c CPUs) error {
-	if len(c) == 0 {
-		return cmd.Start()
-	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var own unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &own); err != nil {
-		return err
-	}
-	if err := unix.SchedSetaffinity(0, mask(c)); err != nil {
-		return fmt.Errorf("it cannot be kept on the CPUs %s: %w", c, err)
-	}
-	err := cmd.Start()
-	return errors.Join(err, unix.SchedSetaffinity(0, &own))
 }

@@ -2,18 +2,8 @@
 
 package bench
 
-import (
-	"errors"
-	"os/exec"
-)
+import "errors"
 
-var errPin = errors.New("only Linux can do that; leave --driver-cpus and --target-cpus away")
-
-func pinProcess(CPUs) error { return errPin }
-
-func startOn(cmd *exec.Cmd, c CPUs) error {
-	if len(c) > 0 {
-		return errPin
-	}
-	return cmd.Start()
+func pinProcess(CPUs) error {
+	return errors.New("only Linux can do that; leave --driver-cpus away")
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -16,13 +17,19 @@ import (
 // it is killed. It holds no request by then.
 const stopGrace = 5 * time.Second
 
+// startTime is how long a peer may take until it accepts connections. Portkey
+// takes two seconds on an idle machine.
+const startTime = 30 * time.Second
+
 // A peerCommand says how a process is started.
 type peerCommand struct {
 	Name string   // in messages
 	Args []string // the program first
-	Dir  string   // its working folder, in which its output is kept as well
-	Env  []string // all of its environment
-	CPUs CPUs     // that it and its children may run on; none: all. Linux only
+	Dir  string   // its working folder; "": that of bench
+	// Output is the file for what it prints; "": the file output in Dir.
+	Output string
+	Env    []string // all of its environment; nil: that of bench
+	CPUs   CPUs     // that it and its children may run on; none: all. Linux only
 }
 
 // A peerProcess is a program that bench started. It leads a process group of its
@@ -37,7 +44,7 @@ type peerProcess struct {
 
 // startProcess starts a program. stop must be called.
 func startProcess(c peerCommand) (*peerProcess, error) {
-	p := &peerProcess{name: c.Name, output: filepath.Join(c.Dir, "output"), ended: make(chan struct{})}
+	p := &peerProcess{name: c.Name, output: cmp.Or(c.Output, filepath.Join(c.Dir, "output")), ended: make(chan struct{})}
 	// A file, not a pipe: nobody need read it, and a grandchild that keeps it
 	// open holds up nothing.
 	out, err := os.Create(p.output)

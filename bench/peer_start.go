@@ -6,12 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"time"
 )
-
-// startTime is how long a peer may take until it accepts connections. Portkey
-// takes two seconds on an idle machine.
-const startTime = 30 * time.Second
 
 // A runningPeer is a peer that accepts connections. stop must be called.
 type runningPeer struct {
@@ -50,7 +45,7 @@ func (p *Peer) start(ctx context.Context, y *yard, upstream string, secure bool)
 	if r.child, err = startProcess(peerCommand{Name: p.Name, Args: p.command(r.site), Dir: r.Dir, Env: p.environment(r.site), CPUs: y.cpus}); err != nil {
 		return nil, err
 	}
-	return r, r.await(ctx)
+	return r, r.child.await(ctx, r.Listen)
 }
 
 // environment is the same for all runs: what is set where bench was started,
@@ -77,28 +72,6 @@ func freeAddresses(host string) (first, second string, err error) {
 	}
 	defer b.Close()
 	return a.Addr().String(), b.Addr().String(), nil
-}
-
-// await returns when connections are accepted.
-func (r *runningPeer) await(ctx context.Context) error {
-	late := time.NewTimer(startTime)
-	defer late.Stop()
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
-	for {
-		if c, err := net.DialTimeout("tcp", r.Listen, time.Second); err == nil {
-			return c.Close()
-		}
-		select {
-		case <-r.child.exited():
-			return fmt.Errorf("it ended at once; %s", r.child.tail())
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-late.C:
-			return fmt.Errorf("it did not accept connections within %v; %s", startTime, r.child.tail())
-		case <-again.C:
-		}
-	}
 }
 
 // stop ends the peer and removes its folder. It may be called again.

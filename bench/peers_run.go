@@ -157,6 +157,7 @@ func (r *peersRun) part(ctx context.Context, pt part, peers []*Peer) (err error)
 		return err
 	}
 	defer u.Close()
+	plan.Upstream = u
 	f, err := startFleet(ctx, r.yard, peers, u.Addr(), pt.secure)
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -155,18 +154,22 @@ func TestStartedProcessesKeepToTheirCPUs(t *testing.T) {
 	if len(own) < 2 {
 		t.Skip("only one CPU here")
 	}
-	c := exec.Command("sleep", "60")
-	if err := startOn(c, own[1:2]); err != nil {
+	start := func(c CPUs) (*peerProcess, error) {
+		return startProcess(peerCommand{Name: "sleep", Args: []string{"sleep", "60"}, Output: t.TempDir() + "/output", CPUs: c})
+	}
+	p, err := start(own[1:2])
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
-	if got := cpusOf(t, c.Process.Pid); !slices.Equal(got, own[1:2]) {
+	defer p.stop()
+	if got := cpusOf(t, p.pid()); !slices.Equal(got, own[1:2]) {
 		t.Errorf("the process may use the CPUs %v, want %v", got, own[1:2])
 	}
 	if got := cpusOf(t, 0); !slices.Equal(got, own) {
 		t.Errorf("this process may use the CPUs %v afterwards, want %v", got, own)
 	}
-	if err := startOn(exec.Command("true"), CPUs{mostCPU}); err == nil {
+	if p, err := start(CPUs{mostCPU}); err == nil {
+		p.stop()
 		t.Error("a CPU that is not there is accepted")
 	}
 }
@@ -186,8 +189,8 @@ func TestProcessIsStartedAndStopped(t *testing.T) {
 	}
 	free := freeURL(t)
 	f("sleep 60", u.URL(), "something listens on")
-	f("echo it goes wrong >&2; exit 3", free, "ended before it listened on")
-	f("echo it goes wrong >&2; exit 3", free, "it goes wrong")
+	f("echo it goes wrong >&2; exit 3", free, "a: it ended at once")
+	f("echo it goes wrong >&2; exit 3", free, "it printed: it goes wrong")
 	f("no-such-program", free, "not found")
 
 	self, err := os.Executable()
@@ -205,7 +208,9 @@ func TestProcessIsStartedAndStopped(t *testing.T) {
 	if r := onlyRound(t, plan); r.Requests == 0 || r.Process.CPU() == 0 {
 		t.Errorf("got %d requests and %v of CPU time", r.Requests, r.Process.CPU())
 	}
-	p.Stop()
+	if err := p.Stop(); err != nil {
+		t.Error(err)
+	}
 	if err := plan.Run(t.Context(), nil, nil); err == nil {
 		t.Error("it still listens after its end")
 	}
@@ -227,13 +232,4 @@ func TestMain(m *testing.M) {
 		select {}
 	}
 	os.Exit(m.Run())
-}
-
-func TestTailKeepsTheEnd(t *testing.T) {
-	var said tail
-	said.Write(bytes.Repeat([]byte("x"), tailBytes))
-	said.Write([]byte("the end"))
-	if got := said.String(); len(got) != tailBytes || !strings.HasSuffix(got, "xthe end") {
-		t.Errorf("kept %d bytes, ending in %q", len(got), got[max(0, len(got)-10):])
-	}
 }

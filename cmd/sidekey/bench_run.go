@@ -31,18 +31,19 @@ func (a *app) bench(ctx context.Context, f *benchFlags) error {
 		defer u.Close()
 	}
 	stopAll, err := run.startTargets(ctx)
-	defer stopAll()
-	if err != nil {
-		return err
+	if err == nil {
+		err = a.measure(ctx, run, f)
 	}
-	return a.measure(ctx, run, f)
+	return errors.Join(err, stopAll())
 }
 
 // ownUpstream starts bench's own upstream as the target direct.
 func (a *app) ownUpstream(f *benchFlags, run *benchRun) (*bench.Upstream, error) {
 	u, err := startUpstream(bench.UpstreamConfig{Listen: f.upstream}, f.upstreamTLS, func(pem []byte) {
-		if run.plan.Authorities == nil {
-			run.plan.Authorities = x509.NewCertPool()
+		if run.plan.Authorities == nil { // targets that others vouch for are still to be verified
+			if run.plan.Authorities, _ = x509.SystemCertPool(); run.plan.Authorities == nil {
+				run.plan.Authorities = x509.NewCertPool()
+			}
 		}
 		run.plan.Authorities.AppendCertsFromPEM(pem)
 	})
@@ -74,12 +75,13 @@ func startUpstream(c bench.UpstreamConfig, authorityFile string, authority func(
 
 // startTargets starts those that have a command line, one after the other. What
 // it returns first stops those that were started, also after an error.
-func (run *benchRun) startTargets(ctx context.Context) (func(), error) {
+func (run *benchRun) startTargets(ctx context.Context) (func() error, error) {
 	var started []*bench.Process
-	stop := func() {
+	stop := func() (err error) {
 		for _, p := range started {
-			p.Stop()
+			err = errors.Join(err, p.Stop())
 		}
+		return err
 	}
 	for i := range run.plan.Targets {
 		t := &run.plan.Targets[i]
