@@ -22,6 +22,10 @@ var arrows = map[string][]string{
 	"sandbox":    {},
 	"bench":      {},
 
+	// Programs that bench builds, as proxies to be compared with.
+	"bench/peers/fasthttp": {},
+	"bench/peers/httputil": {},
+
 	"deploy/aws": {}, // files for operators, and tests of them
 
 	// For tests only: testOnly.
