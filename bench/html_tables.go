@@ -10,7 +10,7 @@ import (
 // figuresTable has every metric that any target has, with its spread.
 func figuresTable(sc *ScenarioSummary) pageTable {
 	table := pageTable{Heads: targetNames(sc)}
-	for _, m := range metrics {
+	for _, m := range metrics() {
 		row, data := pageRow{Name: m.Name, Hint: m.Help}, false
 		for _, t := range sc.Targets {
 			s, why := t.Figure(m.Name)

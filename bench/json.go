@@ -95,7 +95,7 @@ func (t *TargetSummary) report() ReportTarget {
 			out.Capped = append(out.Capped, ReportLeftOut{r.Number, r.Capped})
 		}
 	}
-	for _, m := range metrics {
+	for _, m := range metrics() {
 		s := t.figures[m.Name]
 		if s.Rounds() == 0 {
 			continue

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -26,30 +27,34 @@ type Metric struct {
 // addedPrefix begins the name of a metric that is a difference to direct.
 const addedPrefix = "added."
 
-var metrics = slices.Concat(
-	quantiles("", "latency", func(r *Round) *Histogram { return &r.Latency }, 0.5, 0.9, 0.99, 0.999),
-	quantiles("first.", "time to the first byte or event", func(r *Round) *Histogram { return &r.First }, 0.5, 0.9, 0.99, 0.999),
-	ofStreams(quantiles("gap.", "time between two events of a stream", func(r *Round) *Histogram { return &r.Gap }, 0.5, 0.99)...),
-	[]Metric{
-		throughput("rps", "requests per second that ended well", func(r *Round) (int64, string) { return r.done(), "" }),
-		{Name: errorsMetric, Unit: Share, Help: "share of the requests that failed", of: failures},
-		perWork("cpu.request", Nanoseconds, "CPU time of the proxy per request", cpu, doneRequests),
-		perWork("switches.request", Count, "context switches of the proxy per request", switches, doneRequests),
-		process("rss", "memory of the proxy under load, proportional share", func(u *Usage) int64 { return u.Resident }),
-		process("rss.peak", "the most memory that was seen", func(u *Usage) int64 { return u.Peak }),
-		process("rss.idle", "memory before the load", func(u *Usage) int64 { return u.Idle }),
-	},
-	[]Metric{
-		{Name: "driver.late", Unit: Nanoseconds, Help: "how late the driver sent requests (open loop) or its upstream events, p99", of: func(r, _ *Round) (float64, string) { return quantile(&r.Late, 0.99) }},
-		{Name: "driver.cpu", Unit: Share, Help: "CPU time of the driver, of one CPU", of: driverCPU},
-	},
-	ofStreams(
-		throughput("events", "events of streams per second", doneEvents),
-		perWork("cpu.event", Nanoseconds, "CPU time of the proxy per event", cpu, doneEvents),
-		perWork("switches.event", Count, "context switches of the proxy per event", switches, doneEvents),
-		Metric{Name: "stream.memory", Unit: Bytes, Help: "memory that each open stream adds", of: streamMemory},
-	),
-)
+// metrics is made when it is first asked for: sidekey serve, which is the same
+// program, starts sooner without.
+var metrics = sync.OnceValue(func() []Metric {
+	return slices.Concat(
+		quantiles("", "latency", func(r *Round) *Histogram { return &r.Latency }, 0.5, 0.9, 0.99, 0.999),
+		quantiles("first.", "time to the first byte or event", func(r *Round) *Histogram { return &r.First }, 0.5, 0.9, 0.99, 0.999),
+		ofStreams(quantiles("gap.", "time between two events of a stream", func(r *Round) *Histogram { return &r.Gap }, 0.5, 0.99)...),
+		[]Metric{
+			throughput("rps", "requests per second that ended well", func(r *Round) (int64, string) { return r.done(), "" }),
+			{Name: errorsMetric, Unit: Share, Help: "share of the requests that failed", of: failures},
+			perWork("cpu.request", Nanoseconds, "CPU time of the proxy per request", cpu, doneRequests),
+			perWork("switches.request", Count, "context switches of the proxy per request", switches, doneRequests),
+			process("rss", "memory of the proxy under load, proportional share", func(u *Usage) int64 { return u.Resident }),
+			process("rss.peak", "the most memory that was seen", func(u *Usage) int64 { return u.Peak }),
+			process("rss.idle", "memory before the load", func(u *Usage) int64 { return u.Idle }),
+		},
+		[]Metric{
+			{Name: "driver.late", Unit: Nanoseconds, Help: "how late the driver sent requests (open loop) or its upstream events, p99", of: func(r, _ *Round) (float64, string) { return quantile(&r.Late, 0.99) }},
+			{Name: "driver.cpu", Unit: Share, Help: "CPU time of the driver, of one CPU", of: driverCPU},
+		},
+		ofStreams(
+			throughput("events", "events of streams per second", doneEvents),
+			perWork("cpu.event", Nanoseconds, "CPU time of the proxy per event", cpu, doneEvents),
+			perWork("switches.event", Count, "context switches of the proxy per event", switches, doneEvents),
+			Metric{Name: "stream.memory", Unit: Bytes, Help: "memory that each open stream adds", of: streamMemory},
+		),
+	)
+})
 
 func ofStreams(ms ...Metric) []Metric {
 	for i := range ms {
@@ -63,17 +68,17 @@ const errorsMetric = "errors"
 
 // metricNamed finds a metric by its name.
 func metricNamed(name string) (Metric, bool) {
-	i := slices.IndexFunc(metrics, func(m Metric) bool { return m.Name == name })
+	i := slices.IndexFunc(metrics(), func(m Metric) bool { return m.Name == name })
 	if i < 0 {
 		return Metric{}, false
 	}
-	return metrics[i], true
+	return metrics()[i], true
 }
 
 // metricNames lists the metrics for a message.
 func metricNames() string {
-	names := make([]string, len(metrics))
-	for i, m := range metrics {
+	names := make([]string, len(metrics()))
+	for i, m := range metrics() {
 		names[i] = m.Name
 	}
 	return strings.Join(names, ", ")
@@ -82,7 +87,7 @@ func metricNames() string {
 // MetricHelp lists the metrics with what they mean, a line each.
 func MetricHelp() string {
 	var b strings.Builder
-	for _, m := range metrics {
+	for _, m := range metrics() {
 		if !m.Added {
 			fmt.Fprintf(&b, "  %-17s %s\n", m.Name, m.Help)
 		}

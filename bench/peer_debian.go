@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
-	"regexp"
 	"strings"
 )
 
@@ -21,19 +20,15 @@ func systemProgram(name string) (string, error) {
 	return "", fmt.Errorf("not on this machine; install the system's package %s", name)
 }
 
-// programVersion asks a program for its version.
-func programVersion(ctx context.Context, re *regexp.Regexp, program string, args ...string) string {
+// programVersion asks a program for its version, the word that follows a text.
+func programVersion(ctx context.Context, text, program string, args ...string) string {
 	out, _ := exec.CommandContext(ctx, program, args...).CombinedOutput() // nginx writes it to stderr
-	if m := re.FindSubmatch(out); m != nil {
-		return strings.TrimSpace(string(m[1]))
+	_, behind, _ := strings.Cut(string(out), text)
+	if words := strings.Fields(behind); len(words) > 0 {
+		return words[0]
 	}
 	return "unknown"
 }
-
-var (
-	nginxVersion   = regexp.MustCompile(`nginx/(\S+)`)
-	haproxyVersion = regexp.MustCompile(`HAProxy version (\S+)`)
-)
 
 func findNginx(ctx context.Context, _ *workshop) (*Peer, error) {
 	program, err := systemProgram("nginx")
@@ -41,7 +36,7 @@ func findNginx(ctx context.Context, _ *workshop) (*Peer, error) {
 		return nil, err
 	}
 	return &Peer{
-		Name: "nginx", Version: programVersion(ctx, nginxVersion, program, "-v"),
+		Name: "nginx", Version: programVersion(ctx, "nginx/", program, "-v"),
 		files: []string{"nginx.conf"},
 		command: func(s site) []string {
 			return []string{program, "-p", s.Dir, "-c", s.Dir + "/nginx.conf", "-e", "stderr"}
@@ -55,7 +50,7 @@ func findHAProxy(ctx context.Context, _ *workshop) (*Peer, error) {
 		return nil, err
 	}
 	return &Peer{
-		Name: "haproxy", Version: programVersion(ctx, haproxyVersion, program, "-v"),
+		Name: "haproxy", Version: programVersion(ctx, "HAProxy version ", program, "-v"),
 		files: []string{"haproxy.cfg"},
 		// -db: in the foreground, one process.
 		command: func(s site) []string { return []string{program, "-db", "-f", s.Dir + "/haproxy.cfg"} },

@@ -259,7 +259,7 @@ func TestFiguresScale(t *testing.T) {
 
 func TestMetricsHaveDistinctNamesAndHelp(t *testing.T) {
 	seen := map[string]bool{}
-	for _, m := range metrics {
+	for _, m := range metrics() {
 		if seen[m.Name] || m.Help == "" || scales[m.Unit] == nil {
 			t.Errorf("metric %q", m.Name)
 		}

@@ -133,7 +133,7 @@ func (t *TargetSummary) compute(direct map[int]*Round) {
 		}
 	}
 	t.figures, t.missing = map[string]Stat{}, map[string]string{}
-	for _, m := range metrics {
+	for _, m := range metrics() {
 		if m.Added && t.Target.Name == Direct {
 			t.missing[m.Name] = "direct is what the others are compared to"
 			continue
