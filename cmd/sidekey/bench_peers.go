@@ -90,7 +90,7 @@ func (f *peersFlags) declare(c *cobra.Command) {
 }
 
 // understand reads the flags, and says all that is wrong with them at once.
-func (f *peersFlags) understand() error {
+func (f *peersFlags) understand(asJSON bool) error {
 	p := &f.plan
 	var wrong []error
 	switch f.tls {
@@ -107,6 +107,9 @@ func (f *peersFlags) understand() error {
 	wrong = append(wrong, p.Check(), f.output.read())
 	if len(f.from) > 0 && f.out != "" {
 		wrong = append(wrong, errors.New("--from measures nothing, so there is nothing for --out; leave one of them away"))
+	}
+	if f.markdown && asJSON {
+		wrong = append(wrong, errors.New("--markdown and --json are two ways to print; leave one of them away"))
 	}
 	return errors.Join(wrong...)
 }
@@ -130,7 +133,7 @@ func (f *peersFlags) hurry() {
 
 // peers measures, or reads what was measured, and prints the table.
 func (a *app) peers(ctx context.Context, f *peersFlags) error {
-	if err := f.understand(); err != nil {
+	if err := f.understand(a.jsonFlag); err != nil {
 		return usage("bench peers cannot start:\n%w", err)
 	}
 	var results []bench.Results
@@ -140,22 +143,21 @@ func (a *app) peers(ctx context.Context, f *peersFlags) error {
 	} else {
 		results, err = a.measurePeers(ctx, f)
 	}
-	stopped := errors.Is(err, context.Canceled)
-	if err != nil && !stopped {
-		return err
-	}
-	if stopped {
+	if errors.Is(err, context.Canceled) {
 		fmt.Fprintln(a.stderr, "Stopped; the round that ran does not count.")
-		f.output.forget()
+		err = errSilent
 	}
 	if len(results) == 0 {
-		return errSilent
-	}
-	f.output.table = func() error { return a.printPeers(f, results) }
-	if err := a.writeReport(&f.output, results); err != nil || !stopped {
 		return err
 	}
-	return errSilent
+	if err != nil { // what has been measured is told, but not judged
+		f.output.forget()
+	}
+	if f.output.against == "" && measured(results, "nginx") {
+		f.output.against = "nginx"
+	}
+	f.output.table = func() error { return a.printPeers(f, results) }
+	return errors.Join(err, a.writeReport(&f.output, results))
 }
 
 // measurePeers runs the peers, and keeps what they yield.

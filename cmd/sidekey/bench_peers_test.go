@@ -237,10 +237,10 @@ func TestBenchPeersLeavesNothingWhateverEndsIt(t *testing.T) {
 }
 
 func TestBenchPeersSaysAllThatIsWrong(t *testing.T) {
-	status, stdout, stderr := sidekeyCommand(t, "bench", "peers", "--tls=maybe", "--peers", "apache", "--rounds", "0", "--from", "a.jsonl", "--out", "b.jsonl", "--fail-if", "speed > 1")
+	status, stdout, stderr := sidekeyCommand(t, "bench", "peers", "--tls=maybe", "--peers", "apache", "--rounds", "0", "--markdown", "--json", "--from", "a.jsonl", "--out", "b.jsonl", "--fail-if", "speed > 1")
 	for _, want := range []string{
 		"--tls is plain, tls or both; write such as --tls=both", `--peers: there is no "apache"`, "--rounds is 0",
-		"--from measures nothing, so there is nothing for --out", "speed",
+		"--markdown and --json are two ways to print", "--from measures nothing, so there is nothing for --out", "speed",
 	} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("no %q in:\n%s", want, stderr)
