@@ -57,10 +57,11 @@ func parseEndpoint(address string) (e *endpoint, name string, err error) {
 	if name, err = hostName(u.Hostname()); err != nil {
 		return e, "", err
 	}
-	e.prefix = strings.TrimSuffix(u.EscapedPath(), "/")
-	if e.prefix != "" && !plainPath([]byte(e.prefix)) {
+	path := u.EscapedPath() // whole: without its last slash, "//" would look plain
+	if path != "" && !plainPath([]byte(path)) {
 		return e, "", errors.New("has a path with dot segments, empty segments or escapes; write a plain one")
 	}
+	e.prefix = strings.TrimSuffix(path, "/")
 	host := name
 	if strings.Contains(name, ":") {
 		host = "[" + name + "]"

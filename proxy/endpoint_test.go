@@ -54,6 +54,8 @@ func TestEndpointAddresses(t *testing.T) {
 		"https://[fe80::1%25eth0]/":          "zone",
 		"https://llm.example.com/a/../b":     "path",
 		"https://llm.example.com/a//b":       "path",
+		"https://llm.example.com//":          "path",
+		"https://llm.example.com/v1//":       "path",
 		"https://llm.example.com/a/%2e%2e/b": "path",
 		"https://llm.example.com/a%2fb":      "path",
 		"https://llm.example.com/a;b":        "path",
@@ -172,7 +174,7 @@ func FuzzJoinedPath(f *testing.F) {
 
 // FuzzEndpoint: an address that is accepted has one reading.
 func FuzzEndpoint(f *testing.F) {
-	for _, a := range []string{"https://llm.example.com/v1", "https://[::1]:8080/", "https://a@b/", "https://127.1/", `https://a\b/`, "https://a%2fb/", "http://x.example:80/%41"} {
+	for _, a := range []string{"https://llm.example.com/v1", "https://[::1]:8080/", "https://a@b/", "https://127.1/", `https://a\b/`, "https://a%2fb/", "http://x.example:80/%41", "https://llm.ps://"} {
 		f.Add(a)
 	}
 	any := parseAllow(nil, nil)
