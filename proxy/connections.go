@@ -11,7 +11,7 @@ import (
 // connections are the clients' open connections: they are limited, and the end
 // of the drain time breaks them off, which fasthttp leaves to others. They are
 // counted from admission to close. fasthttp's ConnState would miss the end of a
-// connection that was taken from it, as streams to HTTP/1.0 clients are.
+// connection that was taken from it, as streams are.
 type connections struct {
 	mu   sync.Mutex
 	open map[*wire.Conn]struct{}

@@ -38,8 +38,8 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 	for range fronts {
 		err = errors.Join(err, <-late)
 	}
-	// fasthttp does not count what was taken from it: streams to HTTP/1.0
-	// clients.
+	// fasthttp does not count what was taken from it: streams in loops, and those
+	// to HTTP/1.0 clients.
 	if err == nil && !h.idle(ctx) {
 		err = ctx.Err()
 	}

@@ -51,12 +51,12 @@ func (s *sock) converse(bufs *net.Buffers, into *inbuf, idle bool) (at stage, n 
 		t.stage = probing
 	}
 	in, out := &s.io.in, &s.io.out
-	t.into, out.n, out.err = into, 0, 0
+	t.into, in.now, out.now, out.n, out.err = into, false, true, 0, 0
 	err = s.rc.Read(t.call)
 	for err != nil && t.stage < stale && s.extendRead(err) {
 		err = s.rc.Read(t.call) // the limit of an earlier wait
 	}
-	t.into, in.buf = nil, nil
+	t.into, in.buf, out.buf = nil, nil, nil
 	clear(all)
 	s.io.vec = all[:0]
 	consume(bufs, out.n)
@@ -75,44 +75,36 @@ func (s *sock) converse(bufs *net.Buffers, into *inbuf, idle bool) (at stage, n 
 
 func (s *sock) talkFD(fd uintptr) bool {
 	t, in, out := &s.io.talk, &s.io.in, &s.io.out
-	if t.stage == probing {
-		if in.n, in.err = rawRead(fd, s.peekBuf[:]); in.err != syscall.EAGAIN {
+	switch t.stage {
+	case probing:
+		in.buf = s.peekBuf[:]
+		if s.readFD(fd); in.err != syscall.EAGAIN {
 			t.stage = stale
 			return true
 		}
-		t.stage = writing
-	}
-	if t.stage == writing {
+		fallthrough
+	case writing:
 		if len(s.io.vec) == 1 {
-			out.n, out.err = rawWrite(fd, bytesOf(s.io.vec[0]))
-		} else {
-			out.n, out.err = rawWritev(fd, s.io.vec[:min(len(s.io.vec), maxVec)])
+			out.buf = bytesOf(s.io.vec[0])
 		}
+		s.writeFD(fd)
 		t.sent = time.Now()
-		if out.err == syscall.EAGAIN || out.err == syscall.EINTR {
-			out.err = 0
-			out.n = 0
+		if out.err == syscall.EAGAIN {
+			out.n, out.err = 0, 0
 		}
-		if out.err != 0 || out.n < size(s.io.vec) {
-			out.n = max(out.n, 0)
+		out.n = max(out.n, 0)
+		if t.stage = awaiting; out.n < size(s.io.vec) {
 			t.stage = partial
-			return true
 		}
-		t.stage = awaiting
-		return false
+		return t.stage == partial
 	}
 	t.into.makeRoom(smallBuf)
-	for {
-		in.n, in.err = rawRead(fd, t.into.buf)
-		switch in.err {
-		case syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-			return false
-		}
-		t.stage = answered
-		return true
+	in.buf = t.into.buf
+	if !s.readFD(fd) {
+		return false
 	}
+	t.stage = answered
+	return true
 }
 
 func size(v []syscall.Iovec) (n int) {

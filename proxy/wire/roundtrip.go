@@ -31,14 +31,8 @@ func (c *upConn) roundTrip(req *Request, rep *Reply, client *Conn) *Error {
 			c.close()
 			return errStale
 		}
-	} else if sent = c.send(req); sent == nil {
-		rep.Sent = time.Now()
-		_ = c.sock.readUntil(rep.Sent.Add(c.t.cfg.HeaderWait))
-		read = c.readHead(req, rep, h)
-	} else if c.sock.wrote > before {
-		rep.Sent = time.Now()
-		_ = c.sock.readUntil(rep.Sent.Add(lastWords))
-		read = c.readHead(req, rep, h)
+	} else if sent = c.send(req); sent == nil || c.sock.wrote > before {
+		read = c.awaitHead(req, rep, h, sent)
 	}
 	written := c.sock.wrote > before
 	if read != nil || !written {
@@ -61,11 +55,7 @@ var errStale = &Error{Kind: BrokeOff}
 // converse sends a small request and reads the reply's head, as one
 // conversation where it can be. Hot path. ended: see errStale.
 func (c *upConn) converse(req *Request, rep *Reply, h *replyHead) (sent, read error, ended bool) {
-	inMemory := 0
-	for _, p := range req.Body {
-		inMemory += len(p)
-	}
-	c.frame(req, inMemory)
+	c.frame(req)
 	_ = c.sock.readUntil(time.Now().Add(c.t.cfg.HeaderWait))
 	c.bufs = c.pieces
 	at, n, err := c.sock.converse(&c.bufs, &c.in, c.served)
@@ -79,13 +69,7 @@ func (c *upConn) converse(req *Request, rep *Reply, h *replyHead) (sent, read er
 				_, sent = c.sock.writev(&c.bufs)
 			}
 		}
-		rep.Sent = time.Now()
-		wait := c.t.cfg.HeaderWait
-		if sent != nil {
-			wait = lastWords
-		}
-		_ = c.sock.readUntil(rep.Sent.Add(wait))
-		read = c.readHead(req, rep, h)
+		read = c.awaitHead(req, rep, h, sent)
 	default:
 		if read = err; read == nil {
 			c.in.took(n)
@@ -95,6 +79,18 @@ func (c *upConn) converse(req *Request, rep *Reply, h *replyHead) (sent, read er
 	c.bufs = nil
 	clear(c.pieces)
 	return sent, read, ended
+}
+
+// awaitHead waits for the head of the reply to a request that was sent, or with
+// sent set to why not all of it was.
+func (c *upConn) awaitHead(req *Request, rep *Reply, h *replyHead, sent error) error {
+	wait := c.t.cfg.HeaderWait
+	if sent != nil {
+		wait = lastWords
+	}
+	rep.Sent = time.Now()
+	_ = c.sock.readUntil(rep.Sent.Add(wait))
+	return c.readHead(req, rep, h)
 }
 
 // missed reports whether the upstream had closed an idle connection before a

@@ -27,11 +27,7 @@ func (c *upConn) send(req *Request) error {
 	if err := c.sock.writeWithin(c.t.cfg.Write); err != nil {
 		return err
 	}
-	inMemory := 0
-	for _, p := range req.Body {
-		inMemory += len(p)
-	}
-	c.frame(req, inMemory)
+	inMemory := c.frame(req)
 	if err := c.sendPieces(); err != nil {
 		return err
 	}
@@ -80,8 +76,11 @@ func chunkTail(req *Request, inMemory int) string {
 }
 
 // frame puts head and in-memory body into pieces: one writev on a plain socket,
-// one record over TLS while it is small.
-func (c *upConn) frame(req *Request, inMemory int) {
+// one record over TLS while it is small. It returns the size of that body.
+func (c *upConn) frame(req *Request) (inMemory int) {
+	for _, p := range req.Body {
+		inMemory += len(p)
+	}
 	tail := chunkTail(req, inMemory)
 	joined := len(req.Head)+inMemory <= 2<<10 || c.overTLS && len(req.Head)+inMemory <= maxJoined
 	c.out, c.pieces = c.out[:0], c.pieces[:0]
@@ -95,7 +94,7 @@ func (c *upConn) frame(req *Request, inMemory int) {
 		}
 		c.out = append(c.out, tail...)
 		c.pieces = append(c.pieces, c.out)
-		return
+		return inMemory
 	}
 	// The tail shares the buffer with the framing lines.
 	n := len(c.out)
@@ -108,6 +107,7 @@ func (c *upConn) frame(req *Request, inMemory int) {
 	if tail != "" {
 		c.pieces = append(c.pieces, c.out[n:])
 	}
+	return inMemory
 }
 
 // sendPieces writes what frame has made.
@@ -231,12 +231,18 @@ func (c *upConn) sendRun(b *outbuf, n int, coded bool) error {
 	}
 	start, end := chunkRoom, chunkRoom+n
 	if coded {
-		var line [chunkRoom]byte
-		size := append(strconv.AppendInt(line[:0], int64(n), 16), crlf...)
-		start -= len(size)
-		copy(b.all[start:], size)
-		end += copy(b.all[end:], crlf)
+		start, end = frameChunk(b.all, n)
 	}
 	_, err := c.nc.Write(b.all[start:end])
 	return err
+}
+
+// frameChunk makes a chunk of the n bytes at buf[chunkRoom:] and returns where
+// in buf it stands.
+func frameChunk(buf []byte, n int) (start, end int) {
+	var line [chunkRoom]byte
+	size := append(strconv.AppendInt(line[:0], int64(n), 16), crlf...)
+	start = chunkRoom - copy(buf[chunkRoom-len(size):], size)
+	end = chunkRoom + n
+	return start, end + copy(buf[end:], crlf)
 }

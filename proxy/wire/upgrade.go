@@ -121,13 +121,7 @@ func (c *upConn) shakeHands(req *Request, rep *Reply, client *Conn) *Error {
 	c.head = replyHead{}
 	c.watchFor(client)
 	sent := c.send(req)
-	rep.Sent = time.Now()
-	wait := c.t.cfg.HeaderWait
-	if sent != nil {
-		wait = lastWords
-	}
-	_ = c.sock.readUntil(rep.Sent.Add(wait))
-	read := c.readHead(req, rep, &c.head)
+	read := c.awaitHead(req, rep, &c.head, sent)
 	if written := c.sock.wrote > before; read != nil || !written {
 		if sent != nil && !written && errors.Is(read, os.ErrDeadlineExceeded) {
 			read = sent
