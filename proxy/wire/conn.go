@@ -42,6 +42,7 @@ type Conn struct {
 
 	gate gate // reads along with the parser
 
+	burst    int           // what the last read brought
 	ended    bool          // end of input was handed to the reader
 	broken   bool          // ... and it was no orderly end
 	bodyIdle time.Duration // >0: each read may take that long
@@ -87,6 +88,7 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 	} else {
 		n, err = c.sock.Read(p)
 	}
+	c.burst = n
 	if n > 0 {
 		if n = c.gate.check(p[:n]); n == 0 {
 			return 0, errAmbiguous

@@ -28,8 +28,9 @@ var errStopped = errors.New("the upstream did not wait for the end of the reques
 // goroutine reads the reply's head. A refusal ends the upload at once, and so
 // does an end of the connection, also if the upload waits for a client that
 // trickles. The goroutine ends when the head is there, with the read limit set
-// below, or with the connection; it is waited for in every case.
-func (c *upConn) sendWhileListening(req *Request, rep *Reply, h *replyHead, client *Conn) (sent, read error) {
+// below, or with the connection; it is waited for in every case. send writes the
+// request, or what is left of it.
+func (c *upConn) sendWhileListening(req *Request, rep *Reply, h *replyHead, client *Conn, send func(*Request) error) (sent, read error) {
 	_ = c.sock.readUntil(time.Time{})
 	var over, stopped atomic.Bool
 	done := make(chan error, 1)
@@ -42,7 +43,7 @@ func (c *upConn) sendWhileListening(req *Request, rep *Reply, h *replyHead, clie
 		}
 		done <- err
 	}()
-	sent = c.send(req)
+	sent = send(req)
 	over.Store(true)
 	rep.Sent = time.Now()
 	var upload *errUpload

@@ -22,15 +22,15 @@ func (c *upConn) roundTrip(req *Request, rep *Reply, client *Conn) *Error {
 	*h = replyHead{}
 	var sent, read error
 	c.watchFor(client)
-	if !req.small() {
-		sent, read = c.sendWhileListening(req, rep, h, client)
-	} else if c.converses() {
+	if req.Stream == nil && c.converses() {
 		var ended bool
-		if sent, read, ended = c.converse(req, rep, h); ended {
+		if sent, read, ended = c.converse(req, rep, h, client); ended {
 			c.unwatch()
 			c.close()
 			return errStale
 		}
+	} else if !req.small() {
+		sent, read = c.sendWhileListening(req, rep, h, client, c.send)
 	} else if sent = c.send(req); sent == nil || c.sock.wrote > before {
 		read = c.awaitHead(req, rep, h, sent)
 	}
@@ -52,9 +52,10 @@ func (r *Request) small() bool {
 // ended while it was idle.
 var errStale = &Error{Kind: BrokeOff}
 
-// converse sends a small request and reads the reply's head, as one
-// conversation where it can be. Hot path. ended: see errStale.
-func (c *upConn) converse(req *Request, rep *Reply, h *replyHead) (sent, read error, ended bool) {
+// converse sends a request that is in memory and reads the reply's head, as one
+// conversation where the kernel takes the request at once. Hot path. ended: see
+// errStale.
+func (c *upConn) converse(req *Request, rep *Reply, h *replyHead, client *Conn) (sent, read error, ended bool) {
 	c.frame(req)
 	_ = c.sock.readUntil(time.Now().Add(c.t.cfg.HeaderWait))
 	c.bufs = c.pieces
@@ -64,12 +65,15 @@ func (c *upConn) converse(req *Request, rep *Reply, h *replyHead) (sent, read er
 	case stale:
 		ended = true
 	case partial:
-		if sent = err; sent == nil {
-			if sent = c.sock.writeWithin(c.t.cfg.Write); sent == nil {
-				_, sent = c.sock.writev(&c.bufs)
-			}
+		switch {
+		case err != nil:
+			sent, read = err, c.awaitHead(req, rep, h, err)
+		case req.small():
+			sent = c.sendRest(req)
+			read = c.awaitHead(req, rep, h, sent)
+		default:
+			sent, read = c.sendWhileListening(req, rep, h, client, c.sendRest)
 		}
-		read = c.awaitHead(req, rep, h, sent)
 	default:
 		if read = err; read == nil {
 			c.in.took(n)
@@ -79,6 +83,15 @@ func (c *upConn) converse(req *Request, rep *Reply, h *replyHead) (sent, read er
 	c.bufs = nil
 	clear(c.pieces)
 	return sent, read, ended
+}
+
+// sendRest writes what the kernel has not taken of the pieces at once.
+func (c *upConn) sendRest(*Request) error {
+	if err := c.sock.writeWithin(c.t.cfg.Write); err != nil {
+		return err
+	}
+	_, err := c.sock.writev(&c.bufs)
+	return err
 }
 
 // awaitHead waits for the head of the reply to a request that was sent, or with

@@ -53,6 +53,16 @@ func (u *Upload) Reset(ctx *fasthttp.RequestCtx) {
 // body.
 func (u *Upload) Length() int64 { return u.length }
 
+// Burst returns how many bytes the last read from the client's connection has
+// brought, up to ServerOptions.MaxHead while the server's buffer was used: how
+// fast the client sends.
+func (u *Upload) Burst() int {
+	if u.conn == nil {
+		return 0
+	}
+	return u.conn.burst
+}
+
 // Ended reports whether the whole body was read.
 func (u *Upload) Ended() bool {
 	return u.err == io.EOF || u.length >= 0 && u.n == u.length
