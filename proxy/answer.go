@@ -24,13 +24,16 @@ func (x *exchange) relay() *refusal {
 	if x.guard.on && !x.guard.ended {
 		tap = x.tap
 	}
+	x.unstamp()
+	x.rep.AddLine("x-sidekey-credential", x.plan.Route.String())
+	if p := x.paidTo(); p != "" {
+		x.rep.AddLine("x-sidekey-provider", string(p))
+	}
 	if err := wire.Relay(x.ctx, &x.rep, tap); err != nil {
 		x.account.cause = err
 		return refused(codeBrokeOff)
 	}
 	x.rep.Done = x.done // not before: an error closes the body, and this exchange would be another's
-	x.unstamp()
-	x.stamp()
 	x.account.added = time.Since(x.account.start) - x.account.upstream
 	x.ctx = nil
 	if noBody {
@@ -43,9 +46,13 @@ func (x *exchange) relay() *refusal {
 // says it. A refused handshake selects no subprotocol; one that is named all the
 // same may be our credential.
 func (x *exchange) unstamp() {
+	ours := func(name []byte) bool {
+		return isStamp(name) || x.header.socket && equalFold(name, protocolHeader)
+	}
 	for name := range x.rep.Header.All() {
-		if isStamp(name) || x.header.socket && equalFold(name, protocolHeader) {
-			x.ctx.Response.Header.DelBytes(name)
+		if ours(name) {
+			x.rep.Header.Edit(func(name, value []byte) ([]byte, bool) { return value, !ours(name) })
+			return
 		}
 	}
 }
@@ -53,15 +60,6 @@ func (x *exchange) unstamp() {
 const stampPrefix = "x-sidekey-"
 
 func isStamp(name []byte) bool { return hasPrefixFold(name, stampPrefix) }
-
-// stamp says on the reply whose credential was used.
-func (x *exchange) stamp() {
-	h := &x.ctx.Response.Header
-	h.Set("x-sidekey-credential", x.plan.Route.String())
-	if p := x.paidTo(); p != "" {
-		h.Set("x-sidekey-provider", string(p))
-	}
-}
 
 // paidTo is the provider that the request went to, as far as it is known.
 func (x *exchange) paidTo() provider.Slug {
@@ -89,7 +87,9 @@ func (x *exchange) refuse(r *refusal) {
 	if r.code == codeMalformed || r.code == codeHeadersTooLarge {
 		x.ctx.SetConnectionClose() // one doubt about a client's bytes is enough
 	}
-	x.stamp()
+	if p := x.paidTo(); p != "" {
+		x.ctx.Response.Header.Set("x-sidekey-provider", string(p))
+	}
 	x.ctx = nil
 	x.finish(0, nil)
 }

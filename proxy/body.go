@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"io"
-	"math/bits"
 	"sync"
 )
 
@@ -79,22 +78,21 @@ type window struct {
 	small []byte // what the exchange had before
 }
 
-// Windows are of a size of their own each: one for each doubling from
-// smallWindow, so that a body of 100 KB does not hold a megabyte.
+// Windows have one of two sizes, so that a body of 100 KB does not hold a
+// megabyte.
 const smallWindow = 2 * keepBody
 
-var windows [32]sync.Pool
+var smallWindows, windows sync.Pool
 
-func windowClass(size int) int {
-	return bits.Len(uint(size-1)) - bits.Len(smallWindow-1)
-}
-
-// openWindow moves the body into a window for size bytes.
+// openWindow moves the body into a window for at least size bytes.
 func (x *exchange) openWindow(size int) {
-	class := windowClass(max(size, smallWindow))
-	w, _ := windows[class].Get().(*window)
-	if w == nil {
-		w = &window{buf: make([]byte, 0, smallWindow<<class)}
+	pool, room := &smallWindows, smallWindow
+	if size > smallWindow {
+		pool, room = &windows, max(size, int(x.snap.limits.ScanWindow))
+	}
+	w, _ := pool.Get().(*window)
+	if w == nil || cap(w.buf) < room {
+		w = &window{buf: make([]byte, 0, room)}
 	}
 	body := append(w.buf[:0], x.buf...)
 	if w.small = x.buf; x.window != nil {
@@ -106,7 +104,11 @@ func (x *exchange) openWindow(size int) {
 
 func (w *window) release() {
 	w.small = nil
-	windows[windowClass(cap(w.buf))].Put(w)
+	if cap(w.buf) > smallWindow {
+		windows.Put(w)
+	} else {
+		smallWindows.Put(w)
+	}
 }
 
 // grow makes buf one of at least size bytes.

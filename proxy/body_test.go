@@ -10,9 +10,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// A body gets memory by what its client has sent, not by what it announces: a
-// client that is there with 32 KB gets room for eight times as much, and what
-// was announced if that is less.
+// A body gets memory by what its client has sent, not by what it announces: one
+// that is there with 32 KB gets a window, or what it announced if that is less.
 func TestBodyGetsMemoryAsItComes(t *testing.T) {
 	const head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n"
 	for _, test := range []struct {
@@ -20,7 +19,7 @@ func TestBodyGetsMemoryAsItComes(t *testing.T) {
 		comes, atOnce, room int // bytes; fasthttp waits for the first 8 KiB
 	}{
 		{"a megabyte is announced and little comes", "Content-Length: 1000000\r\n\r\n", 9000, 1000, 2 * ahead * 1000},
-		{"a megabyte is announced and it rushes in", "Content-Length: 1000000\r\n\r\n", 40 << 10, 1 << 20, ahead * 32 << 10},
+		{"a megabyte is announced and it rushes in", "Content-Length: 1000000\r\n\r\n", 40 << 10, 1 << 20, defaultScanWindow},
 		{"less is announced than could be given", "Content-Length: 40001\r\n\r\n", 40000, 1 << 20, 40001},
 		{"nothing is announced", "Transfer-Encoding: chunked\r\n\r\n100000\r\n", 3000, 1000, 4 << 10},
 	} {

@@ -11,7 +11,7 @@ import (
 // Reply that it came with. A slice that it hands out is valid until the next
 // call.
 type Body struct {
-	c       *upConn // nil when closed
+	c       *upConn // nil when given back
 	rep     *Reply
 	framing framing
 	left    int64 // fixedLength: bytes to come
@@ -22,6 +22,8 @@ type Body struct {
 	tap     func(p []byte)
 	client  *Conn // set by Relay: where the bytes go
 	reader  bodyReader
+	lost    error // why the body did not reach its end
+	closed  bool
 }
 
 // bodyReader is Body without WriteTo: what Conn.ReadFrom recognises.
@@ -284,23 +286,12 @@ func (b *Body) where() string {
 // end and nothing came behind it, else it is closed, so that the upstream
 // learns at once that nobody reads. Calling it again does nothing.
 func (b *Body) Close() error {
-	c := b.c
-	if c == nil {
+	if b.closed || b.rep == nil {
 		return nil
 	}
-	b.atEnd()
-	b.c = nil
-	var err error
-	if b.end != io.EOF {
-		err = b.end
-		if err == nil {
-			err = errAbandoned
-		}
-		if c.gone.Load() {
-			err = errClientLeft
-		}
-	}
-	c.finish(err)
+	b.closed = true
+	b.giveBack()
+	err := b.lost
 	if err == nil && len(b.held) > 0 {
 		err = errAbandoned // not by us: the client did not take it
 	}
@@ -309,6 +300,25 @@ func (b *Body) Close() error {
 		b.rep.Done(b.n, err)
 	}
 	return nil
+}
+
+// giveBack ends the use of the connection.
+func (b *Body) giveBack() {
+	c := b.c
+	if c == nil {
+		return
+	}
+	b.atEnd()
+	b.c = nil
+	if b.end != io.EOF {
+		if b.lost = b.end; b.lost == nil {
+			b.lost = errAbandoned
+		}
+		if c.gone.Load() {
+			b.lost = errClientLeft
+		}
+	}
+	c.finish(b.lost)
 }
 
 // atEnd looks for the end in what has come, without waiting: whoever reads a

@@ -51,6 +51,10 @@ type Conn struct {
 
 	linger atomic.Bool // the coming Close waits for the client's end
 
+	flushed bool  // all replies to earlier requests are written
+	mute    bool  // the next Write is not for the client: its reply is written already ...
+	unheard error // ... or could not be
+
 	holdNext bool   // the next Write is held
 	held     []byte // bytes taken but not yet written
 	pieces   [2][]byte
@@ -65,7 +69,7 @@ func ClientConn(ctx *fasthttp.RequestCtx) *Conn {
 
 // newConn wraps an accepted connection; cfg is nil for plaintext.
 func newConn(nc net.Conn, cfg *tls.Config) *Conn {
-	c := new(Conn)
+	c := &Conn{flushed: true}
 	c.sock.reset(nc)
 	if cfg != nil {
 		c.tls = tls.Server(&c.sock, cfg)
@@ -157,6 +161,10 @@ const maxHeld = 16 << 10
 
 // Write implements net.Conn.
 func (c *Conn) Write(p []byte) (int, error) {
+	if c.mute {
+		c.mute = false
+		return len(p), c.unheard
+	}
 	hold := c.holdNext
 	c.holdNext = false
 	if hold && len(c.held)+len(p) <= maxHeld {

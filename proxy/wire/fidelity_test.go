@@ -103,7 +103,7 @@ func TestReplyLinesKeepOrderCasingAndLength(t *testing.T) {
 // on one (RFC 9110 section 5.3); of two media types the last one counts, as
 // with most readers (section 8.3).
 func TestRepeatedContentEncodingIsNotLost(t *testing.T) {
-	u := newUpstream(t, false, oneReply("HTTP/1.1 200 OK\r\ncontent-encoding: br\r\nX: y\r\nSet-Cookie: a=1; Path=/\r\nset-cookie: a=2; Path=/b\r\nContent-Encoding:\r\nContent-Encoding: gzip\r\nContent-Type: a/b\r\nContent-Type: c/d\r\nContent-Length: 2\r\n\r\nok"))
+	u := newUpstream(t, false, oneReply("HTTP/1.1 200 OK\r\ncontent-encoding: br\r\nX: y\r\nSet-Cookie: a=1; Path=/\r\nset-cookie: a=2; Path=/b\r\nContent-Encoding:\r\nContent-Encoding: gzip\r\nContent-Type: a/b\r\nContent-Type: c/d\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"))
 	g := newGateway(t, Config{Address: u.addr})
 	c := dialClient(t, g.addr)
 	c.send(t, get)

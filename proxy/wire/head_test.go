@@ -157,8 +157,7 @@ func TestReplyHeadersSurvive(t *testing.T) {
 	}
 	want := map[string]int{"Content-Length: 2": 1}
 	for _, line := range kept {
-		name, value, _ := strings.Cut(line, ":")
-		want[name+": "+strings.TrimSpace(value)]++
+		want[line]++
 	}
 	for _, line := range got[1:] {
 		want[line]--

@@ -15,11 +15,12 @@ import (
 // stream. It returns an error, and closes the body, only if the head cannot be
 // carried over; ctx can then still be given another answer.
 //
-// Call it before setting own reply headers: it replaces the header that ctx
-// has. tap, if not nil, sees every body byte, freed from the chunked coding,
-// before it is written; it must not keep or change p.
+// Own lines are added with Reply.AddLine before; the header that ctx has is
+// replaced, and nothing that is set there later is sure to be sent. tap, if not
+// nil, sees every body byte, freed from the chunked coding, before it is
+// written; it must not keep or change p.
 //
-// Relay takes over rep.Body and closes it after the handler has returned, when
+// Relay takes over rep.Body. It is closed after the handler has returned, when
 // the client has the last byte or has left. Whatever is read from the upstream
 // is written to the client before the next wait. A known length stays known. A
 // body that is cut ends the client's connection without a terminal chunk.
@@ -27,13 +28,21 @@ import (
 // of the surfaces has any. Informational replies (1xx) do not get here, the
 // transport takes them off (section 15.2).
 //
-// What fasthttp's server does not keep: the casing of Server, Content-Type,
+// What fasthttp's server does not keep, where it writes the head (see goesWhole
+// for where it does not): the casing of Server, Content-Type,
 // Content-Encoding, Content-Length and Set-Cookie, which it writes in its own
 // spelling and place; and of repeated Server or Content-Type lines, which no
 // sender may write (section 5.3), all but the last. Values, repetition and all
 // other lines stay.
 func Relay(ctx *fasthttp.RequestCtx, rep *Reply, tap func(p []byte)) error {
 	h := &ctx.Response.Header
+	if b := rep.Body; b != nil {
+		b.tap, b.client = tap, ClientConn(ctx)
+		if b.goesWhole(ctx) {
+			relayWhole(ctx, b)
+			return nil
+		}
+	}
 	if err := carryHead(h, rep); err != nil {
 		if rep.Body != nil {
 			_ = rep.Body.Close()
@@ -56,7 +65,6 @@ func Relay(ctx *fasthttp.RequestCtx, rep *Reply, tap func(p []byte)) error {
 	if b == nil {
 		return nil
 	}
-	b.tap, b.client = tap, ClientConn(ctx)
 	if b.framing != fixedLength && !ctx.Request.Header.IsHTTP11() {
 		relayUntilClose(ctx, b)
 		return nil
@@ -153,18 +161,29 @@ func joinEncodings(h *fasthttp.ResponseHeader, from *ReplyHeader) {
 // which fasthttp's server writes itself. For a reply without a body, such as
 // one to HEAD, Content-Length is a statement about the resource and stays.
 func appendReplyHead(dst []byte, rep *Reply) []byte {
+	dst = appendReplyLines(dst, rep)
+	if rep.Body == nil && rep.Length >= 0 {
+		return appendLength(dst, rep.Length)
+	}
+	return append(dst, crlf...)
+}
+
+// appendReplyLines appends status and end-to-end lines, and those of AddLine.
+func appendReplyLines(dst []byte, rep *Reply) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(rep.Status), 10)
 	dst = append(dst, ' ')
 	dst = append(dst, rep.Header.reason...)
 	dst = append(dst, crlf...)
-	if rep.Body == nil && rep.Length >= 0 {
-		dst = append(dst, "Content-Length: "...)
-		dst = strconv.AppendInt(dst, rep.Length, 10)
-		dst = append(dst, crlf...)
-	}
 	dst = appendLines(dst, rep.Header.raw, hopByHop, nil)
-	return append(dst, crlf...)
+	return append(dst, rep.own...)
+}
+
+// appendLength appends a Content-Length and the end of the head.
+func appendLength(dst []byte, n int64) []byte {
+	dst = append(dst, "Content-Length: "...)
+	dst = strconv.AppendInt(dst, n, 10)
+	return append(dst, crlf+crlf...)
 }
 
 // relayUntilClose answers an HTTP/1.0 client with a body of unknown length,

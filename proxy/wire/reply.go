@@ -32,6 +32,17 @@ type Reply struct {
 
 	body Body
 	head []byte // status line and header lines, kept from reply to reply
+	own  []byte // the caller's lines, likewise
+}
+
+// AddLine adds a header line to those that the client gets with this reply. No
+// line of the upstream's takes it away. It is called between Transport.Do and
+// Relay. name and value are the caller's own words: a value with a byte that
+// cannot stand there, or a bad name, is left out.
+func (r *Reply) AddLine(name, value string) {
+	if all([]byte(value), isValue) && len(name) > 0 && all([]byte(name), isToken) {
+		r.own = append(append(append(append(r.own, name...), ": "...), value...), crlf...)
+	}
 }
 
 // ReplyHeader is the head of a reply as it came: names, order and values

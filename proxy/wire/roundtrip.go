@@ -17,7 +17,7 @@ const maxInformational = 16
 func (c *upConn) roundTrip(req *Request, rep *Reply, client *Conn) *Error {
 	before := c.sock.wrote
 	rep.Status, rep.Body, rep.Length = 0, nil, 0
-	rep.Header, rep.early, rep.cutOff = ReplyHeader{}, false, false
+	rep.Header, rep.own, rep.early, rep.cutOff = ReplyHeader{}, rep.own[:0], false, false
 	h := &c.head // here, because a local one would escape to the heap
 	*h = replyHead{}
 	var sent, read error

@@ -73,6 +73,7 @@ func NewServer(h fasthttp.RequestHandler, opts ServerOptions) *fasthttp.Server {
 		StreamRequestBody:             true,
 		DisablePreParseMultipartForm:  true,
 		DisableHeaderNamesNormalizing: true,
+		LazyRequestTime:               true, // nobody asks for it
 		// Nothing is added to a reply.
 		NoDefaultServerHeader: true,
 		NoDefaultDate:         true,
@@ -128,8 +129,10 @@ func (o *ServerOptions) guard(s *fasthttp.Server, h fasthttp.RequestHandler) fas
 		if c := ClientConn(ctx); c != nil {
 			c.begin(o.BodyTimeout, o.WriteTimeout)
 			c.server = s
-			if c.gate.heads < ctx.ConnRequestNum() {
-				// The parser reads a request where none begins.
+			if c.gate.heads < ctx.ConnRequestNum() || c.mute {
+				// The parser reads a request where none begins, or what was
+				// not for the client waits to be written together with the
+				// reply to this one.
 				o.fail(ctx, fasthttp.StatusBadRequest)
 				return
 			}
@@ -150,6 +153,7 @@ func (o *ServerOptions) guard(s *fasthttp.Server, h fasthttp.RequestHandler) fas
 // request for a WebSocket that was answered with something else: what comes
 // behind it the gate has not read.
 func (c *Conn) closeAfter(ctx *fasthttp.RequestCtx) {
+	c.flushed = c.rests(ctx)
 	if c.gate.heads > ctx.ConnRequestNum() || ctx.Hijacked() {
 		return
 	}
