@@ -32,7 +32,7 @@ func (x *exchange) relay() *refusal {
 	x.unstamp()
 	x.stamp()
 	x.account.added = time.Since(x.account.start) - x.account.upstream
-	x.ctx = nil
+	x.part()
 	if noBody {
 		x.finish(0, nil)
 	}
