@@ -35,7 +35,7 @@ func (x *exchange) relay() *refusal {
 	}
 	x.rep.Done = x.done // not before: an error closes the body, and this exchange would be another's
 	x.account.added = time.Since(x.account.start) - x.account.upstream
-	x.ctx = nil
+	x.part()
 	if noBody {
 		x.finish(0, nil)
 	}

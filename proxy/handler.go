@@ -56,6 +56,7 @@ type Handler struct {
 
 	tokens    tokens // of service accounts
 	exchanges sync.Pool
+	bare      sync.Pool     // of exchanges without buffers, see exchange.part
 	forms     sync.Mutex    // held while a large form is read, see form.go
 	refusals  chan struct{} // bounds overflow
 }
@@ -67,7 +68,7 @@ func New(cfg Config, source credstore.Source, log zerolog.Logger) (*Handler, err
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{source: source, log: log, config: cfg, exchanges: sync.Pool{New: newExchange}, refusals: make(chan struct{}, maxRefusals)}
+	h := &Handler{source: source, log: log, config: cfg, exchanges: sync.Pool{New: newExchange}, bare: sync.Pool{New: newExchange}, refusals: make(chan struct{}, maxRefusals)}
 	h.base, h.stop = context.WithCancel(context.Background())
 	h.tokens.init(h.base)
 	h.snap.Store(snap)

@@ -21,7 +21,8 @@ import (
 //
 // So a larger GOGC, a ballast, or a goroutine that tunes GOGC after each
 // collection could win 1 % in the worst of these, and would cost memory in all
-// of them: with 5,000 streams 219 MB at GOGC=50 and at 100, 223 at 400. GOGC
+// of them: with 5,000 streams 219 MB at GOGC=50 and at 100, 223 at 400 (each
+// of them kept its request's read buffer then; now see tidying). GOGC
 // stays what it is, but for the start.
 //
 // The start: initialising packages takes 2.1 MB, and wiring passes the 4 MB at
@@ -47,6 +48,8 @@ type memory struct {
 	// them all in its tests, and it initialises nothing. A look takes 0.4 ms, so
 	// serve is ready before.
 	cgroup memlimit.Provider
+
+	tidying *tidying // nil: by the clock and the heap of this process
 }
 
 const (

@@ -93,6 +93,7 @@ func (s *sidecar) run(ctx context.Context, stop, hup <-chan os.Signal, ready fun
 	s.announce()
 	ready()
 	s.app.memory.bound(s.log)
+	watchers.Go(func() { s.app.memory.tidy(watching) })
 
 	var err error
 	select {

@@ -67,6 +67,8 @@ type Transport struct {
 	life context.Context // ended by Close: no dial outlives the transport
 	end  context.CancelFunc
 
+	handshakes chan struct{} // a token for each, see maxHandshakes
+
 	warmth  context.Context // ended by Retire and Close
 	cool    context.CancelFunc
 	warming sync.Once
@@ -83,7 +85,7 @@ func NewTransport(cfg Config) (*Transport, error) {
 	if err := cfg.defaults(); err != nil {
 		return nil, err
 	}
-	t := &Transport{cfg: cfg}
+	t := &Transport{cfg: cfg, handshakes: make(chan struct{}, maxHandshakes)}
 	t.life, t.end = context.WithCancel(context.Background())
 	t.warmth, t.cool = context.WithCancel(t.life)
 	return t, nil
