@@ -67,9 +67,10 @@ func skipText(b []byte, i int) int {
 var simpleEscape = [256]bool{'"': true, '\\': true, '/': true, 'b': true, 'f': true, 'n': true, 'r': true, 't': true}
 
 // skipPlain returns the offset of the first byte at or behind i at which a
-// string must stop and look, or the end. Hot path: 32 bytes a turn.
+// string must stop and look, or the end. Hot path: 32 bytes a turn, and faster
+// where that goes on: a call for each short string would cost more than it saves.
 func skipPlain(b []byte, i int) int {
-	for len(b)-i >= 8 {
+	for long := i + 128; len(b)-i >= 8; {
 		if m := stops(binary.LittleEndian.Uint64(b[i:])); m != 0 {
 			return i + bits.TrailingZeros64(m)>>3
 		}
@@ -80,7 +81,9 @@ func skipPlain(b []byte, i int) int {
 				stops(binary.LittleEndian.Uint64(w[16:]))|stops(binary.LittleEndian.Uint64(w[24:])) != 0 {
 				break
 			}
-			i += 32
+			if i += 32; i >= long {
+				i += plainBlocks(b[i:])
+			}
 		}
 	}
 	for i < len(b) && b[i] >= ' ' && b[i] != '"' && b[i] != '\\' {

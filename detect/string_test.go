@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -11,6 +12,7 @@ var literals = []string{
 	`""`, `"a"`, `"`, ``, `a`, `"a" `, ` "a"`, `"a"b"`, `"\"\\\/\b\f\n\r\t"`, `"\u0041\u00e9\u20ac\ud83d\ude00"`, `"\ud800"`, `"\ud800x"`,
 	`"\ud800\u0041"`, `"\ud800\ud800\udc00"`, `"\udc00\ud800"`, `"\u12"`, `"\uD83D\uDE00"`, "\"\xff\xe2\x82\"", "\"é東😀\"", "\"\x1f\"",
 	`"\ud800\`, `"\ud800\u"`, `"` + strings.Repeat("z", 100) + `\n"`, `"\u0000"`, "null", "1",
+	`"` + strings.Repeat("z", 300) + `\n"`, `"` + strings.Repeat("z", 300) + "\x1f\"", `"` + strings.Repeat("\u00e9", 200) + `\"` + strings.Repeat("z", 300) + `"`,
 }
 
 func FuzzAppendString(f *testing.F) {
@@ -36,7 +38,7 @@ func FuzzAppendString(f *testing.F) {
 // Where a quote, a backslash or a control byte stands, in relation to the
 // words that are read at once, must make no difference.
 func TestSkipStringFindsItsEndAtEveryOffset(t *testing.T) {
-	for n := range 100 {
+	for n := range 300 { // behind 128 bytes begin the blocks of 64
 		for _, fill := range []string{"x", "\xff", "!", "#", "[", "]", "\x7f", " "} {
 			text := strings.Repeat(fill, n)
 			for _, c := range []struct {
@@ -51,6 +53,30 @@ func TestSkipStringFindsItsEndAtEveryOffset(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// The search in blocks must mark the same bytes as reading one at a time, and
+// nothing behind the end.
+func TestSkipPlainStopsAtTheSameBytesHoweverLongTheText(t *testing.T) {
+	text := bytes.Repeat([]byte("Zz+/"), 120)
+	for at := range text {
+		was := text[at]
+		for c := range 256 {
+			text[at] = byte(c)
+			want := len(text)
+			if c < ' ' || c == '"' || c == '\\' {
+				want = at
+			}
+			if got := skipPlain(text, at%3); at >= 3 && got != want {
+				t.Fatalf("%#x at %d: got %d, want %d", c, at, got, want)
+			}
+		}
+		text[at] = '"'
+		if got := skipPlain(text[:at], 0); got != at {
+			t.Fatalf("a quote behind %d bytes: got %d", at, got)
+		}
+		text[at] = was
 	}
 }
 

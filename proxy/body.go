@@ -6,8 +6,9 @@ import (
 	"sync"
 )
 
-// readBody reads the body, or its first limits.scan_window bytes. Nothing is
-// dialled before: a client that trickles holds no connection upstream.
+// readBody reads the body, or of one that is longer than limits.scan_window
+// its beginning. Nothing is dialled before: a client that trickles holds no
+// connection upstream.
 func (x *exchange) readBody() *refusal {
 	x.upload.Reset(x.ctx)
 	n := x.upload.Length()
@@ -15,8 +16,9 @@ func (x *exchange) readBody() *refusal {
 		return refused(codeBodyTooLarge)
 	}
 	window := x.snap.limits.ScanWindow
-	if x.byoi() {
-		window = min(window, keepBody) // nothing is looked for in it
+	if x.byoi() || n > window {
+		// Nothing is looked for in it, or detectLarge reads on.
+		window = min(window, keepBody)
 	}
 	if r := x.fill(window, n); r != nil {
 		return r
