@@ -258,6 +258,15 @@ func TestChartAsSidecar(t *testing.T) {
 	}
 }
 
+// The templates are used from other charts, where .Chart is the other one.
+func TestChartsImageIsOfItsVersion(t *testing.T) {
+	version := decode(t, string(read(t, chart+"/Chart.yaml")))["appVersion"]
+	c := list(find(t, decodeAll(t, render(t, "")), "Deployment", "r-sidekey"), "spec", "template", "spec", "containers")[0]
+	if want := fmt.Sprintf("ghcr.io/sidekey/sidekey:%v", version); c["image"] != want {
+		t.Errorf("the image is %v, want %s", c["image"], want)
+	}
+}
+
 func TestChartRefusesBadValues(t *testing.T) {
 	for _, bad := range []string{
 		"shared: {replica: 3}", "admin: {expose: 'yes'}", "image: {digest: latest}", "config: {listen: '0.0.0.0:1'}", "config: {admin: {}}",
