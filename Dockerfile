@@ -22,7 +22,7 @@ ARG VERSION=(container)
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false \
     -ldflags "-s -w -X 'main.version=$VERSION'" -o /out/sidekey ./cmd/sidekey
 # What the program may write to: its store, and files for large bodies that
-# cannot be decided on from their beginning (README, "How the bytes move").
+# cannot be decided on from their beginning (proxy/README.md, "How the bytes move").
 RUN mkdir -p -m 0700 /out/var/lib/sidekey && mkdir -m 1777 /out/tmp
 
 FROM scratch
