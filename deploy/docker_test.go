@@ -89,11 +89,53 @@ func TestImageHoldsOneStaticProgram(t *testing.T) {
 		t.Errorf("USER %s, want numbers, and not root's", user)
 	}
 	runs(t, "Dockerfile", arguments(t, d.last("CMD")))
-	// Nothing of what a developer's folder holds besides the program gets in.
-	ignored := strings.Fields(string(read(t, "../.dockerignore")))
-	for _, name := range []string{".git", "sidekey-data", "sidekey.yaml"} {
-		if !slices.Contains(ignored, name) {
-			t.Errorf(".dockerignore lacks %s", name)
+}
+
+// What a developer's folder holds besides the program does not get into the
+// build, and what the program is made of does.
+func TestBuildContext(t *testing.T) {
+	var patterns []string
+	for line := range strings.Lines(string(read(t, "../.dockerignore"))) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			patterns = append(patterns, line)
+		}
+	}
+	ignored := func(path string) bool {
+		for _, pattern := range patterns {
+			first, _, _ := strings.Cut(path, "/")
+			if ok, _ := filepath.Match(pattern, first); ok {
+				return true
+			}
+			anywhere, is := strings.CutPrefix(pattern, "**/")
+			if is && slices.ContainsFunc(strings.Split(path, "/"), func(part string) bool { ok, _ := filepath.Match(anywhere, part); return ok }) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, secret := range []string{".git/config", "sidekey-data/keyset.json", "sidekey.yaml", "sidekey"} {
+		if !ignored(secret) {
+			t.Errorf("%s gets into the build", secret)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f",
+		`{{if .Module}}{{if .Module.Main}}{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}}{{"\n"}}{{end}}{{range .EmbedFiles}}{{$d}}/{{.}}{{"\n"}}{{end}}{{end}}{{end}}`, "./cmd/sidekey")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	top, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := strings.Fields(string(out))
+	if len(files) < 200 {
+		t.Fatalf("the program is made of %d files", len(files))
+	}
+	for _, file := range files {
+		if path := strings.TrimPrefix(file, top+"/"); ignored(path) {
+			t.Errorf("%s is part of the program, and .dockerignore leaves it out", path)
 		}
 	}
 }
