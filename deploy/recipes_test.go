@@ -189,23 +189,55 @@ func leaves(o object, prefix string, f func(path string, v any)) {
 	}
 }
 
-// runs sees to it that a command line of a recipe exists, with its flags.
+// understood remembers which command lines were.
+var understood sync.Map // joined words -> what is wrong with them, "" if nothing
+
+// understands asks the program whether a command line exists, with its flags.
+func understands(t *testing.T, args []string) (wrong string) {
+	t.Helper()
+	key := strings.Join(args, " ")
+	if known, ok := understood.Load(key); ok {
+		return known.(string)
+	}
+	// help knows the commands and --help the flags.
+	words := args
+	if i := slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, "-") }); i >= 0 {
+		words = args[:i]
+	}
+	for _, ask := range [][]string{append([]string{"help"}, words...), append(slices.Clone(args), "--help")} {
+		if status, _, stderr := sidekey(t, nil, ask...); status != 0 && wrong == "" {
+			wrong = stderr
+		}
+	}
+	understood.Store(key, wrong)
+	return wrong
+}
+
+// runs sees to it that a command line of a recipe exists.
 func runs(t *testing.T, name string, args []string) {
 	t.Helper()
 	if len(args) == 0 {
 		t.Errorf("%s runs nothing", name)
 		return
 	}
-	if status, _, stderr := sidekey(t, nil, append(slices.Clone(args), "--help")...); status != 0 {
-		t.Errorf("%s: sidekey %s: %s", name, strings.Join(args, " "), stderr)
+	if wrong := understands(t, args); wrong != "" {
+		t.Errorf("%s: sidekey %s: %s", name, strings.Join(args, " "), wrong)
 	}
 }
 
 // has reports whether the program has a command.
 func has(t *testing.T, command string) bool {
 	t.Helper()
-	status, _, _ := sidekey(t, nil, "help", command)
-	return status == 0
+	return understands(t, []string{command}) == ""
+}
+
+// A test that takes every command for one would show nothing.
+func TestWrongCommandsAreFound(t *testing.T) {
+	for _, args := range [][]string{{"serv"}, {"keys", "sett"}, {"serve", "--configuration", "x"}, {"health", "--admin", "x"}} {
+		if understands(t, args) == "" {
+			t.Errorf("sidekey %v was taken for a command", args)
+		}
+	}
 }
 
 func read(t *testing.T, path string) []byte {
