@@ -26,7 +26,9 @@ var arrows = map[string][]string{
 	"bench/peers/fasthttp": {},
 	"bench/peers/httputil": {},
 
-	"deploy/aws": {}, // files for operators, and tests of them
+	// Files for operators, and tests of them.
+	"deploy":     {},
+	"deploy/aws": {},
 
 	// For tests only: testOnly.
 	"sandbox/npmtest": {},

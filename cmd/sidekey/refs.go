@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/sidekey/sidekey/credstore"
 )
@@ -156,10 +157,21 @@ func readRegular(path string, limit int64) (data []byte, warning string, err err
 		clear(data)
 		return nil, "", fmt.Errorf("%s is larger than %s; name the right file", path, Size(limit))
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		warning = fmt.Sprintf("%s can be read by others (mode %04o); chmod 600 it", path, mode)
+	if tooOpen(info, os.Geteuid()) {
+		warning = fmt.Sprintf("%s can be read by others (mode %04o); chmod 600 it", path, info.Mode().Perm())
 	}
 	return data, warning, nil
+}
+
+// tooOpen reports whether others than the user can read a file. One of root's
+// that a user reads by its group is as private as it can be: so Kubernetes mounts
+// secrets (fsGroup), and nobody could follow the advice.
+func tooOpen(info fs.FileInfo, user int) bool {
+	open := info.Mode().Perm() & 0o077
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid == 0 && user != 0 {
+		open &^= 0o040
+	}
+	return open != 0
 }
 
 func readWords(path string, err error) error {
