@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -42,6 +43,10 @@ func (a *app) wire(ctx context.Context, ld *loaded) (_ *sidecar, err error) {
 	if s.handler, err = proxy.New(ld.Proxy, s.source, s.log); err != nil {
 		return nil, err
 	}
+	s.tracing.log = s.log
+	if err = s.tracing.set(ld.Trace); err != nil {
+		return nil, fmt.Errorf("telemetry: %w", err)
+	}
 	if s.listener, err = wire.Listen(ld.Config.Listen); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
@@ -70,6 +75,7 @@ func (s *sidecar) undo() {
 	if s.store != nil {
 		s.store.Close()
 	}
+	s.tracing.close()
 }
 
 // presentTLS gives each handshake the certificates of the present
@@ -118,6 +124,11 @@ func (s *sidecar) apply(ld *loaded) []Problem {
 		s.tls.Store(ld)
 	}
 	s.logs.Set(ld.Config.Log)
+	if !reflect.DeepEqual(ld.Config.Telemetry, old.Config.Telemetry) || !ld.Secrets["telemetry.auth"].Equal(old.Secrets["telemetry.auth"]) {
+		if err := s.tracing.set(ld.Trace); err != nil { // compileTrace has validated it
+			s.log.Error().Err(err).Msg("telemetry stays as it was")
+		}
+	}
 	return nil
 }
 

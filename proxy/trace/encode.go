@@ -132,7 +132,7 @@ func encodeAttributes(list []attribute.KeyValue) []keyValue {
 			b := kv.Value.AsBool()
 			v.Bool = &b
 		default:
-			text := kv.Value.Emit()
+			text := kv.Value.String()
 			v.String = &text
 		}
 		out = append(out, keyValue{string(kv.Key), v})

@@ -32,20 +32,26 @@ type exporter struct {
 	sent, failed atomic.Int64
 }
 
-func newExporter(c *Config) (*exporter, error) {
-	u, err := url.Parse(c.Endpoint)
+// tracesURL is where spans go.
+func tracesURL(endpoint string) (string, error) {
+	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("endpoint must be an address such as https://cloud.langfuse.com/api/public/otel, without user, query and fragment")
+		return "", errors.New("endpoint: this is no address of a receiver; write one such as https://cloud.langfuse.com/api/public/otel, without user, query and fragment")
 	}
+	return strings.TrimSuffix(endpoint, "/") + "/v1/traces", nil
+}
+
+func newExporter(c *Config) *exporter {
+	to, _ := tracesURL(c.Endpoint) // it was validated
 	e := &exporter{
-		url: strings.TrimSuffix(c.Endpoint, "/") + "/v1/traces", auth: c.Authorization, onError: c.OnError,
+		url: to, auth: c.Authorization, onError: c.OnError,
 		// No redirects: the header with the credential is for this host only.
 		client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 	if e.onError == nil {
 		e.onError = func(error) {}
 	}
-	return e, nil
+	return e
 }
 
 // ExportSpans implements sdk.SpanExporter. It is called by one goroutine.

@@ -1,7 +1,6 @@
 package trace
 
 import (
-	"errors"
 	"fmt"
 	"path"
 )
@@ -16,18 +15,16 @@ type Price struct {
 
 type prices []Price
 
-// compilePrices reports every price that cannot be meant.
-func compilePrices(list []Price) (prices, error) {
-	var errs []error
+func validatePrices(list []Price) (errs []error) {
 	for i, p := range list {
 		if _, err := path.Match(p.Match, ""); err != nil || p.Match == "" {
-			errs = append(errs, fmt.Errorf("prices[%d].match: %q is no pattern; write a model, or with * for the rest: openai/gpt-5*", i, p.Match))
+			errs = append(errs, fmt.Errorf("prices[%d].match: this is no pattern; write a model, or with * for the rest: openai/gpt-5*", i))
 		}
-		if p.Input < 0 || p.Cached < 0 || p.Output < 0 {
-			errs = append(errs, fmt.Errorf("prices[%d]: a price is below zero", i))
+		if !(p.Input >= 0 && p.Cached >= 0 && p.Output >= 0) {
+			errs = append(errs, fmt.Errorf("prices[%d]: a price is below zero; write dollars for a million tokens", i))
 		}
 	}
-	return prices(list), errors.Join(errs...)
+	return errs
 }
 
 // of returns what a call costs. The first price that matches counts.

@@ -83,21 +83,27 @@ type Tracer struct {
 	prices   prices
 }
 
-// New starts a Tracer. Nobody is called yet: a receiver that is down when a
-// sidecar starts must not keep it from starting.
-func New(c Config) (*Tracer, error) {
+// Validate reports everything that is wrong, one error for each, in the form
+// "place: what is wrong; what to do". No value is quoted that may be a secret.
+func (c *Config) Validate() error {
 	var errs []error
-	prices, err := compilePrices(c.Prices)
-	errs = append(errs, err)
-	e, err := newExporter(&c)
-	errs = append(errs, err)
-	if c.Share < 0 || c.Share > 1 {
-		errs = append(errs, errors.New("share must be 0 to 1"))
+	if _, err := tracesURL(c.Endpoint); err != nil {
+		errs = append(errs, err)
 	}
-	if err := errors.Join(errs...); err != nil {
+	if !(c.Share >= 0 && c.Share <= 1) {
+		errs = append(errs, errors.New("share: not between 0 and 1; write how much of the calls is told"))
+	}
+	return errors.Join(append(errs, validatePrices(c.Prices)...)...)
+}
+
+// New starts a Tracer. Nobody is called yet: a receiver that is down when a
+// sidecar starts must not keep it from starting. The errors are Validate's.
+func New(c Config) (*Tracer, error) {
+	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	t := &Tracer{exporter: e, prices: prices}
+	e := newExporter(&c)
+	t := &Tracer{exporter: e, prices: c.Prices}
 	t.provider = sdk.NewTracerProvider(
 		sdk.WithBatcher(e, sdk.WithMaxQueueSize(maxQueue), sdk.WithBatchTimeout(batchWait), sdk.WithExportTimeout(exportTimeout)),
 		// A caller that records its own span wants this one as well.
