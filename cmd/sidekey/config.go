@@ -178,6 +178,7 @@ type Timeouts struct {
 type Log struct {
 	Level  string `mapstructure:"level"`
 	Format string `mapstructure:"format"`
+	Sample int    `mapstructure:"sample"`
 }
 
 // DefaultConfig is what an absent file means.
@@ -199,6 +200,6 @@ func DefaultConfig() Config {
 			Dial: 5 * time.Second, Write: 30 * time.Second, HeaderWait: 10 * time.Minute, Idle: 5 * time.Minute,
 			ClientHeader: 10 * time.Second, ClientBody: time.Minute, ClientIdle: 90 * time.Second,
 		},
-		Log: Log{Level: "info", Format: "auto"},
+		Log: Log{Level: "info", Format: "auto", Sample: 1},
 	}
 }
