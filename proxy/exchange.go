@@ -58,6 +58,7 @@ type exchange struct {
 	held     []byte               // what was read of an error before it is relayed
 	room     []byte               // for looking through a reply
 
+	ids     callerIDs
 	account account
 	parted  bool // the buffers are another's, see part
 }

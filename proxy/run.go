@@ -61,6 +61,7 @@ func (x *exchange) accept() *refusal {
 	path, _ := splitTarget(h.RequestURI())
 	x.target.Surface = detect.Route(h.Method(), path)
 	x.surface = x.target.Surface
+	x.ids.read(&x.header)
 	if err := wire.CheckHead(h); err != nil {
 		x.account.cause = err
 		var head *wire.HeadError

@@ -179,6 +179,7 @@ type Timeouts struct {
 type Log struct {
 	Level  string `mapstructure:"level"`
 	Format string `mapstructure:"format"`
+	Sample int    `mapstructure:"sample"`
 }
 
 // Telemetry says whether and where generations are told as OpenTelemetry spans.
@@ -216,7 +217,7 @@ func DefaultConfig() Config {
 			Dial: 5 * time.Second, Write: 30 * time.Second, HeaderWait: 10 * time.Minute, Idle: 5 * time.Minute,
 			ClientHeader: 10 * time.Second, ClientBody: time.Minute, ClientIdle: 90 * time.Second,
 		},
-		Log:       Log{Level: "info", Format: "auto"},
+		Log:       Log{Level: "info", Format: "auto", Sample: 1},
 		Telemetry: Telemetry{SamplePercent: 100},
 	}
 }

@@ -44,6 +44,7 @@ type sidecar struct {
 	complaints *complaints
 
 	store    *openStore
+	calls    *storeCalls
 	source   *liveSource
 	handler  *proxy.Handler
 	listener net.Listener

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"net"
 	"reflect"
-	"slices"
-	"sync/atomic"
-	"time"
 
 	"github.com/sidekey/sidekey/credstore"
 	"github.com/sidekey/sidekey/proxy"
@@ -20,7 +17,7 @@ import (
 func (a *app) wire(ctx context.Context, ld *loaded) (_ *sidecar, err error) {
 	s := &sidecar{app: a, start: ld, logs: NewLogs(a.stderr, ld.Config.Log)}
 	s.log = s.logs.Logger
-	s.complaints = newComplaints(s.log)
+	s.complaints, s.calls = newComplaints(s.log), newStoreCalls()
 	defer func() {
 		if err != nil {
 			s.undo()
@@ -91,7 +88,7 @@ func (s *sidecar) storeState(err error) {
 }
 
 func (s *sidecar) newCache(c *Cache) (*credstore.Cache, error) {
-	return credstore.NewCache(s.store.Backend, credstore.CacheConfig{
+	return credstore.NewCache(s.calls.measure(s.store.Backend), credstore.CacheConfig{
 		TTL: c.TTL, StaleLimit: c.StaleLimit, Recheck: c.Recheck, MaxChatbots: c.MaxChatbots,
 		OnError: s.complaints.note,
 	})
@@ -130,50 +127,4 @@ func (s *sidecar) apply(ld *loaded) []Problem {
 		}
 	}
 	return nil
-}
-
-// A liveSource is the cache that is in force. New limits need a new cache,
-// which starts empty.
-type liveSource struct {
-	current atomic.Pointer[credstore.Cache]
-	retired []retiredCache // guarded by the reloader's lock
-}
-
-// A retiredCache still decrypts for requests that began with it. Closing it at
-// once would break them off.
-type retiredCache struct {
-	*credstore.Cache
-	since time.Time
-}
-
-// retirement is longer than any request needs to read its body and then its
-// key.
-const retirement = time.Hour
-
-func (l *liveSource) cache() *credstore.Cache { return l.current.Load() }
-
-// Keyring implements credstore.Source.
-func (l *liveSource) Keyring(ctx context.Context, chatbot string) (*credstore.Keyring, error) {
-	return l.current.Load().Keyring(ctx, chatbot)
-}
-
-// replace puts a cache in force, and closes those that retired long ago.
-func (l *liveSource) replace(c *credstore.Cache) {
-	now := time.Now()
-	l.retired = append(l.retired, retiredCache{l.current.Swap(c), now})
-	l.retired = slices.DeleteFunc(l.retired, func(r retiredCache) bool {
-		old := now.Sub(r.since) > retirement
-		if old {
-			r.Close()
-		}
-		return old
-	})
-}
-
-// Close ends all of them.
-func (l *liveSource) Close() {
-	for _, r := range l.retired {
-		r.Close()
-	}
-	l.current.Load().Close()
 }
