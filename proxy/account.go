@@ -47,6 +47,9 @@ func (x *exchange) finish(n int64, err error) {
 	a.total = time.Since(a.start)
 	x.countTokens()
 	x.h.meter.add(x, n)
+	if x.noted != nil {
+		x.tell(err)
+	}
 	if x.logged(err) {
 		x.line(n, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sidekey/sidekey/bench"
+	"github.com/sidekey/sidekey/proxy"
 	"github.com/sidekey/sidekey/proxy/trace"
 )
 
@@ -54,6 +55,7 @@ func compileTrace(ld *loaded) (*trace.Config, []Problem) {
 // A tracing is the tracer that is in force. A new configuration has a new one;
 // the old one sends what it has in its own time.
 type tracing struct {
+	handler *proxy.Handler
 	current atomic.Pointer[trace.Tracer]
 	log     zerolog.Logger
 }
@@ -73,6 +75,11 @@ func (t *tracing) set(c *trace.Config) error {
 		if next, err = trace.New(config); err != nil {
 			return err
 		}
+	}
+	if next == nil {
+		t.handler.Observe(nil)
+	} else {
+		t.handler.Observe(next.Record)
 	}
 	if old := t.current.Swap(next); old != nil {
 		go closeTracer(old) // ends within tracerEnd

@@ -40,7 +40,7 @@ func (a *app) wire(ctx context.Context, ld *loaded) (_ *sidecar, err error) {
 	if s.handler, err = proxy.New(ld.Proxy, s.source, s.log); err != nil {
 		return nil, err
 	}
-	s.tracing.log = s.log
+	s.tracing.handler, s.tracing.log = s.handler, s.log
 	if err = s.tracing.set(ld.Trace); err != nil {
 		return nil, fmt.Errorf("telemetry: %w", err)
 	}

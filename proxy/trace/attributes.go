@@ -70,7 +70,7 @@ func (t *Tracer) cost(c *Call) []attribute.KeyValue {
 		if known {
 			a = append(a, attribute.Float64("sidekey.owner_cost_usd", amount))
 		}
-	case c.Credential == "none":
+	case c.Credential == "none" && c.PaidBy != "system":
 		// Nothing was sent, or nobody knows.
 	default:
 		a = append(a, attribute.String("sidekey.billed_to", "platform"))
@@ -85,7 +85,7 @@ func (t *Tracer) cost(c *Call) []attribute.KeyValue {
 // owned says that an owner pays: by the gateway's word, where it has one.
 func (c *Call) owned() bool {
 	switch {
-	case c.PaidBy == "platform":
+	case c.PaidBy == "system":
 		return false
 	case c.Credential == "owner", c.Credential == "direct", c.Credential == "byoi":
 		return true

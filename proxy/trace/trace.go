@@ -49,7 +49,7 @@ type Call struct {
 	Provider         string // slug; "" if not known
 	Model            string // as it was asked for
 	Credential       string // owner, system, direct, byoi, none
-	PaidBy           string // by the gateway's own word: owner, platform, "" if it does not say
+	PaidBy           string // by the gateway's own word: owner, system, unknown, "" if it does not say
 	Status           int
 	Error            string // sidekey's code, or how the reply broke off; "" if all went well
 	Stream           bool
