@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	spans "go.opentelemetry.io/proto/slim/otlp/trace/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
@@ -31,7 +31,7 @@ func newSpanReceiver(t *testing.T) *spanReceiver {
 		body, _ := io.ReadAll(req.Body)
 		r.bytes.Write(body)
 		r.auth = req.Header.Get("Authorization")
-		var m collector.ExportTraceServiceRequest
+		var m spans.TracesData // of one form with ExportTraceServiceRequest
 		if err := protojson.Unmarshal(body, &m); err != nil {
 			t.Errorf("not OTLP: %v", err)
 		}

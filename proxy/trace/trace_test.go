@@ -11,9 +11,8 @@ import (
 	"testing"
 	"time"
 
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	"go.opentelemetry.io/proto/otlp/common/v1"
-	spans "go.opentelemetry.io/proto/otlp/trace/v1"
+	"go.opentelemetry.io/proto/slim/otlp/common/v1"
+	spans "go.opentelemetry.io/proto/slim/otlp/trace/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
@@ -41,7 +40,7 @@ func newReceiver(t *testing.T) *receiver {
 			return
 		}
 		body, _ := io.ReadAll(req.Body)
-		var m collector.ExportTraceServiceRequest
+		var m spans.TracesData // of one form with ExportTraceServiceRequest
 		if err := protojson.Unmarshal(body, &m); err != nil || req.URL.Path != "/otel/v1/traces" || req.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s %s: %v in %s", req.Method, req.URL, err, body)
 			w.WriteHeader(http.StatusBadRequest)
