@@ -104,6 +104,8 @@ func (c *Cache) use(e *entry, now time.Time) (*Keyring, error) {
 		return nil, e.err
 	case e.keyring.unknown():
 		c.count.unknown.Add(1)
+	default:
+		e.home.ages.note(now, e.confirmed)
 	}
 	if !now.Before(e.freshUntil) {
 		c.count.staleKeyrings.Add(1)
@@ -197,7 +199,7 @@ func (c *Cache) load(chatbot string, prev *entry) *entry {
 		if !rec.Confirmed.IsZero() && rec.Confirmed.Before(began) {
 			confirmed = rec.Confirmed
 		}
-		e := &entry{chatbot: chatbot, keyring: keyring, span: freshSpan(confirmed, c.cfg.TTL, c.cfg.StaleLimit)}
+		e := &entry{chatbot: chatbot, keyring: keyring, confirmed: confirmed, span: freshSpan(confirmed, c.cfg.TTL, c.cfg.StaleLimit)}
 		if began.Before(e.freshUntil) {
 			return e
 		}

@@ -21,6 +21,7 @@ type entry struct {
 	keyring *Keyring // nil: the last load failed and nothing may be used
 	err     error    // then why, an ErrUnavailable
 	span
+	confirmed  time.Time   // by the store
 	refreshing atomic.Bool // a background load was started for this entry
 	home       *shard      // set by put
 }
@@ -37,7 +38,7 @@ func (e *entry) ring() *Keyring {
 // it is gone.
 func (e *entry) after(chatbot string, err error, now time.Time, patience time.Duration) *entry {
 	if e.ring() != nil && isOutage(err) && now.Before(e.useUntil) {
-		return &entry{chatbot: chatbot, keyring: e.keyring, span: e.failed(now, longestPause, patience)}
+		return &entry{chatbot: chatbot, keyring: e.keyring, confirmed: e.confirmed, span: e.failed(now, longestPause, patience)}
 	}
 	next := &entry{chatbot: chatbot, err: unavailable(fmt.Errorf("chatbot %s: %w", chatbot, err))}
 	next.useUntil = now.Add(rememberFailure)
@@ -80,6 +81,7 @@ type shard struct {
 	stamp uint64     // grows with every invalidation
 
 	hits atomic.Uint64
+	ages ages
 	_    [64]byte // so that hits of different shards do not share a cache line
 }
 

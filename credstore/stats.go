@@ -52,3 +52,27 @@ func (n *counters) stats() Stats {
 		SetsRejected:    n.setsRejected.Load(),
 	}
 }
+
+// Plus adds two up, for whoever has had several caches.
+func (s Stats) Plus(t Stats) Stats {
+	return Stats{
+		Hits:            s.Hits + t.Hits,
+		Unknown:         s.Unknown + t.Unknown,
+		Loads:           s.Loads + t.Loads,
+		LoadOutages:     s.LoadOutages + t.LoadOutages,
+		LoadRefusals:    s.LoadRefusals + t.LoadRefusals,
+		Replays:         s.Replays + t.Replays,
+		Outdated:        s.Outdated + t.Outdated,
+		Refreshes:       s.Refreshes + t.Refreshes,
+		StaleKeyrings:   s.StaleKeyrings + t.StaleKeyrings,
+		Decrypts:        s.Decrypts + t.Decrypts,
+		DecryptOutages:  s.DecryptOutages + t.DecryptOutages,
+		DecryptRefusals: s.DecryptRefusals + t.DecryptRefusals,
+		StaleSecrets:    s.StaleSecrets + t.StaleSecrets,
+		Refused:         s.Refused + t.Refused,
+		Invalidations:   s.Invalidations + t.Invalidations,
+		Evicted:         s.Evicted + t.Evicted,
+		SetsDropped:     s.SetsDropped + t.SetsDropped,
+		SetsRejected:    s.SetsRejected + t.SetsRejected,
+	}
+}

@@ -33,6 +33,9 @@ const (
 	ClientSecrets // /v1/realtime/client-secrets
 	Account       // /v1/credits, /v1/report, /v1/generation
 	Catalogue     // /v1/models..., /v{N}/ai/config: no model, no key
+
+	// Surfaces is their number. They are counted from 0.
+	Surfaces = int(iota)
 )
 
 // A Shape is the form that an error body must have for the caller's SDK to

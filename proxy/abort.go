@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 
+	"github.com/sidekey/sidekey/detect"
 	"github.com/sidekey/sidekey/proxy/wire"
 )
 
@@ -13,6 +14,10 @@ const (
 	duringUpload    phase = "upload"    // the request was not whole
 	duringWait      phase = "waiting"   // it was, the reply's head was not there
 	duringStreaming phase = "streaming" // the reply had begun
+
+	// duringShutdown is what those are counted under that the end of the drain
+	// time cut off, whatever they were doing.
+	duringShutdown phase = "shutdown"
 )
 
 // statusAborted stands in the access line of a request whose client left. It
@@ -53,6 +58,7 @@ func (x *exchange) abandon() {
 	if x.account.aborted == duringUpload {
 		x.plan.Route = RouteNone // the gateway never had a request to charge for
 	}
+	x.account.up = x.upload.Count()
 	x.ctx.Response.Reset()
 	x.ctx.SetConnectionClose()
 	if conn := wire.ClientConn(x.ctx); conn != nil {
@@ -90,5 +96,7 @@ func (h *Handler) leftEarly(conn *wire.Conn) {
 	if !conn.CutBody() {
 		return
 	}
+	h.meter.at(RouteNone, detect.Other, "").requests[0].Add(1)
+	h.meter.aborts[duringUpload].Add(1)
 	h.log.Info().Str("credential", RouteNone.String()).Int("status", statusAborted).Str(h.leaverField(), string(duringUpload)).Msg("request")
 }

@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"time"
-
 	"github.com/sidekey/sidekey/provider"
 	"github.com/sidekey/sidekey/proxy/wire"
 )
@@ -17,11 +15,11 @@ func (x *exchange) relay() *refusal {
 		x.join()
 		return nil
 	}
-	x.account.status = x.rep.Status
-	x.account.upstream = x.rep.FirstByte.Sub(x.rep.Sent)
+	x.account.status, x.account.up = x.rep.Status, x.upload.Count()
 	noBody := x.rep.Body == nil
+	x.beginReading()
 	var tap func([]byte)
-	if x.guard.on && !x.guard.ended {
+	if x.guard.on && !x.guard.ended || x.guard.reads {
 		tap = x.tap
 	}
 	x.unstamp()
@@ -34,7 +32,11 @@ func (x *exchange) relay() *refusal {
 		return refused(codeBrokeOff)
 	}
 	x.rep.Done = x.done // not before: an error closes the body, and this exchange would be another's
-	x.account.added = time.Since(x.account.start) - x.account.upstream
+	kind := replyWhole
+	if x.guard.judge.form == formEvents {
+		kind = replyStream
+	}
+	x.replied(kind)
 	x.part()
 	if noBody {
 		x.finish(0, nil)
@@ -76,6 +78,7 @@ func (x *exchange) refuse(r *refusal) {
 		return
 	}
 	x.plan.Route = RouteNone
+	x.account.up = x.upload.Count()
 	x.account.refusal = r.code
 	x.account.status = r.statusCode()
 	writeRefusal(x.ctx, r, x.surface.Shape())

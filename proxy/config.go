@@ -23,6 +23,14 @@ type Config struct {
 	Detect   []detect.Rule
 	Limits   Limits
 	Timeouts Timeouts
+	Log      LogConfig
+}
+
+// LogConfig says which requests get a line.
+type LogConfig struct {
+	// Sample is N where one in N of the requests that went well gets a line; 0 is
+	// 1. Those that did not go well all get one.
+	Sample int
 }
 
 // The identity modes of DESIGN section 5.
@@ -105,6 +113,9 @@ func (c *Config) Validate() error {
 	c.Direct.validate(bad)
 	c.Limits.validate(bad)
 	c.Timeouts.validate(bad)
+	if c.Log.Sample < 0 {
+		bad("log.sample", "must not be negative; write 1 for a line for each request, 100 for one in a hundred")
+	}
 	if _, err := detect.New(c.Detect); err != nil {
 		bad("detect.rules", "%v", err)
 	}

@@ -58,6 +58,8 @@ type exchange struct {
 	held     []byte               // what was read of an error before it is relayed
 	room     []byte               // for looking through a reply
 
+	ids     callerIDs
+	noted   *noted // nil if nobody observes, or there is nothing to tell
 	account account
 	parted  bool // the buffers are another's, see part
 }

@@ -27,6 +27,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/sidekey/sidekey/credstore"
+	"github.com/sidekey/sidekey/proxy/trace"
 	"github.com/sidekey/sidekey/proxy/wire"
 )
 
@@ -53,7 +54,13 @@ type Handler struct {
 	inFlight atomic.Int64
 	guard    guard
 	echoes   echoLog
+	fleet    fleet
 
+	meter      meter
+	tokenMeter tokenMeter
+	sampled    atomic.Int64 // requests that log.sample was asked about
+
+	observer  atomic.Pointer[func(*trace.Call)]
 	tokens    tokens // of service accounts
 	exchanges sync.Pool
 	bare      sync.Pool     // of exchanges without buffers, see exchange.part
@@ -71,6 +78,9 @@ func New(cfg Config, source credstore.Source, log zerolog.Logger) (*Handler, err
 	h := &Handler{source: source, log: log, config: cfg, exchanges: sync.Pool{New: newExchange}, bare: sync.Pool{New: newExchange}, refusals: make(chan struct{}, maxRefusals)}
 	h.base, h.stop = context.WithCancel(context.Background())
 	h.tokens.init(h.base)
+	h.meter.init()
+	h.tokenMeter.init()
+	h.enlist(snap)
 	h.snap.Store(snap)
 	h.front.Store(h.newFront(cfg.frontOptions()))
 	return h, nil
@@ -92,15 +102,20 @@ func (h *Handler) Reload(cfg Config) error {
 	if h.ending.Load() {
 		return errors.New("the sidecar is shutting down")
 	}
+	h.enlist(snap)
 	h.snap.Store(snap)
 	h.config = cfg
 	// Not Close: a request that began on the old configuration may not have sent
 	// yet.
 	if snap.gateway.transport != old.gateway.transport {
 		old.gateway.transport.Retire()
+		h.fleet.retire(old.gateway.transport)
 	}
 	if snap.elsewhere != old.elsewhere {
-		old.elsewhere.each((*wire.Transport).Retire)
+		old.elsewhere.each(func(t *wire.Transport) {
+			t.Retire()
+			h.fleet.retire(t)
+		})
 	}
 	if f := h.front.Load(); f.options != cfg.frontOptions() {
 		h.front.Store(h.newFront(cfg.frontOptions()))
@@ -112,6 +127,12 @@ func (h *Handler) Reload(cfg Config) error {
 	}
 	h.closeFronts()
 	return nil
+}
+
+// enlist makes the transports of a snapshot known to the fleet.
+func (h *Handler) enlist(s *snapshot) {
+	h.fleet.adopt(s.gateway.transport, upGateway)
+	s.elsewhere.fleet.Store(&h.fleet)
 }
 
 // Redacted is the number of replies in which an owner's key was replaced.

@@ -14,10 +14,16 @@ import "bytes"
 // and on the lines of a batch result as well. See judge_path.go.
 //
 // What cannot be read as JSON is skipped: it makes nobody the payer.
+//
+// On its way it notes the token counts of the reply as well, see
+// judge_usage.go, and counts events.
 type judge struct {
 	form form // of the reply
 	tally
+	usage
 	reading
+
+	events int64 // that had data, of an event stream
 
 	line    lineState
 	matched int  // bytes of "data:" at the beginning of the line
@@ -132,6 +138,8 @@ func (j *judge) feedEvents(p []byte) {
 var (
 	memberName  = []byte("credentialType")
 	asciiEscape = []byte(`\u00`)
+	// Nor is there usage without a member that has this in its name.
+	tokenName = []byte("oken")
 )
 
 // plainEvent is the length of the event at the beginning of p, if it is one
@@ -149,9 +157,10 @@ func (j *judge) plainEvent(p []byte) int {
 	} else if len(rest) < 2 || string(rest[:2]) != "\n\n" {
 		return 0
 	}
-	if bytes.Contains(p[:end], memberName) || bytes.Contains(p[:end], asciiEscape) {
+	if bytes.Contains(p[:end], memberName) || bytes.Contains(p[:end], asciiEscape) || bytes.Contains(p[:end], tokenName) {
 		return 0
 	}
+	j.events++
 	return end + n
 }
 
@@ -167,6 +176,9 @@ func (j *judge) startLine(p []byte) []byte {
 	case swallow:
 	case c == '\n' || c == '\r':
 		if j.matched == 0 {
+			if j.begun {
+				j.events++
+			}
 			j.nextDocument() // a blank line
 		}
 		j.endLine(c)

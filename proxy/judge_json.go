@@ -26,6 +26,7 @@ type reading struct {
 	step   step
 	coming spot // what the next value is
 	lines  bool // documents are lines of a batch result
+	listed bool // the root may be a list of Gemini's
 	begun  bool // the document has a byte that is no white space
 	depth  int8 // of spots
 	open   int  // brackets of what is skipped
@@ -126,7 +127,9 @@ func (j *judge) punctuation(c byte) {
 func (j *judge) startValue(c byte) {
 	at := j.coming
 	if !j.begun {
-		j.begun, at = true, atRoot
+		if j.begun, at = true, atRoot; c == '[' && j.listed {
+			at = atList
+		}
 	}
 	switch {
 	case c == '{' && at.object(), c == '[' && at.array():

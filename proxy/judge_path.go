@@ -15,7 +15,15 @@ const (
 	atRouting
 	atModelAttempt
 	atAttempt
+	atResponse   // a holder that may have usage as well
+	atEnvelope   // Anthropic's message, in message_start: may have usage
+	atUsage      // token counts
+	atCountIn    // the AI SDK's counts of one direction: an object ...
+	atCountOut   // ... or, in its older form, a number
+	atCountParts // OpenAI's details
+	atItem       // of Gemini's list
 	// Arrays.
+	atList // Gemini's stream where no events were asked for
 	atChoices
 	atModelAttempts
 	atNested // modelAttempts[].providerAttempts
@@ -25,15 +33,19 @@ const (
 	atCredential
 	atSuccess
 	atStatus
+	// Numbers of usage, in the order of tokenCounts.
+	atTokens
 )
 
-func (at spot) object() bool { return atRoot <= at && at <= atAttempt }
-func (at spot) array() bool  { return atChoices <= at && at <= atFlat }
+func (at spot) object() bool { return atRoot <= at && at <= atItem }
+func (at spot) array() bool  { return atList <= at && at <= atFlat }
 func (at spot) text() bool   { return at == atProvider || at == atCredential }
 
 // element is what an array's elements are.
 func (at spot) element() spot {
 	switch at {
+	case atList:
+		return atItem
 	case atChoices:
 		return atChoice
 	case atModelAttempts:
@@ -48,17 +60,33 @@ func (at spot) element() spot {
 // that the document is a line of a batch result.
 func (at spot) member(name []byte, lines bool) spot {
 	switch at {
-	case atRoot, atHolder:
+	case atRoot, atHolder, atResponse:
 		switch string(name) {
 		case "providerMetadata", "provider_metadata":
 			return atMetadata
 		case "choices":
 			return when(at == atRoot, atChoices)
 		case "response":
-			return when(at == atRoot, atHolder)
+			if lines {
+				return when(at == atRoot, atHolder)
+			}
+			return when(at == atRoot, atResponse)
 		case "result":
 			return when(at == atRoot && lines, atHolder)
+		case "message":
+			return when(at == atRoot, atEnvelope)
+		case "usage":
+			// Of a batch's lines it is not counted: they can be fetched again.
+			return when(at != atHolder && !lines, atUsage)
+		case "usageMetadata":
+			return when(at == atRoot && !lines, atUsage)
 		}
+	case atEnvelope:
+		return when(string(name) == "usage", atUsage)
+	case atItem:
+		return when(string(name) == "usageMetadata", atUsage)
+	case atUsage, atCountIn, atCountOut, atCountParts:
+		return at.count(name)
 	case atChoice:
 		if s := string(name); s == "message" || s == "delta" {
 			return atHolder

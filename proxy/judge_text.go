@@ -136,7 +136,11 @@ func (j *judge) readScalar(p []byte, i int) int {
 	if i < len(p) {
 		j.step = wantNext
 		if j.coming != nowhere && j.n <= maxJudged {
-			j.value(j.coming, j.text[:j.n])
+			if j.coming.counted() {
+				j.note(j.coming, j.text[:j.n])
+			} else {
+				j.value(j.coming, j.text[:j.n])
+			}
 		}
 	}
 	return i

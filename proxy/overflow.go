@@ -15,6 +15,7 @@ const maxRefusals = 256
 // overflow refuses a connection beyond limits.connections at once: a client
 // that is told so can go elsewhere, one that hangs cannot.
 func (h *Handler) overflow(c *wire.Conn) {
+	h.meter.full.Add(1)
 	select {
 	case h.refusals <- struct{}{}:
 		go func() { // ends with the deadline at the latest

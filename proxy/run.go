@@ -38,6 +38,7 @@ func (x *exchange) run() *refusal {
 		(*exchange).readable,
 		(*exchange).readBody,
 		(*exchange).detect,
+		(*exchange).note,
 		(*exchange).decide,
 		(*exchange).guardKeys,
 		(*exchange).unlock,
@@ -61,6 +62,7 @@ func (x *exchange) accept() *refusal {
 	path, _ := splitTarget(h.RequestURI())
 	x.target.Surface = detect.Route(h.Method(), path)
 	x.surface = x.target.Surface
+	x.ids.read(&x.header)
 	if err := wire.CheckHead(h); err != nil {
 		x.account.cause = err
 		var head *wire.HeadError

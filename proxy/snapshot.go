@@ -32,6 +32,7 @@ type snapshot struct {
 	ownHeaders []string
 	limits     Limits
 	guard      guardPolicy
+	sample     int64 // one in so many requests that went well is logged
 }
 
 // A template is a HeaderTemplate, cut at its {provider}.
@@ -56,7 +57,7 @@ func compile(c *Config, old *snapshot, oldConfig *Config) (*snapshot, error) {
 	s := &snapshot{
 		gateway: upstream{host: u.Host, prefix: strings.TrimSuffix(u.EscapedPath(), "/")},
 		expose:  slices.Clone(c.Gateway.Expose), forward: c.Gateway.Key.IsZero(),
-		limits: c.Limits, guard: newGuardPolicy(c),
+		limits: c.Limits, guard: newGuardPolicy(c), sample: max(int64(c.Log.Sample), 1),
 	}
 	if s.limits.ScanWindow == 0 {
 		s.limits.ScanWindow = defaultScanWindow

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"iter"
-	"time"
 
 	"github.com/sidekey/sidekey/credstore"
 	"github.com/sidekey/sidekey/detect"
@@ -159,7 +158,6 @@ func (x *exchange) selected() bool {
 // it ends.
 func (x *exchange) join() {
 	x.account.status = x.rep.Status
-	x.account.upstream = x.rep.FirstByte.Sub(x.rep.Sent)
 	if x.plan.Framed {
 		x.inspect()
 	}
@@ -168,7 +166,7 @@ func (x *exchange) join() {
 		stamps = append(stamps, "x-sidekey-provider: "+string(p)+"\r\n"...)
 	}
 	x.scratch = stamps
-	x.account.added = time.Since(x.account.start) - x.account.upstream
+	x.replied(replySocket)
 	ctx := x.ctx
 	x.ctx = nil
 	x.tunnel.Join(ctx, &x.rep, isStamp, stamps, func(up, down int64, err error) {

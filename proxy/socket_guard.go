@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sidekey/sidekey/provider"
 	"github.com/sidekey/sidekey/proxy/wire"
 )
 
@@ -15,8 +16,11 @@ import (
 // Messages go one way and events the other, on two goroutines; exchange.guard
 // is used by both.
 type socketWatch struct {
-	mu     sync.Mutex // guards exchange.guard, and inside
+	mu     sync.Mutex // guards exchange.guard, exchange.account.tokens, and what follows
 	inside bool       // an event has begun and not ended
+	// Whose call is under way: the plan is the other goroutine's.
+	route Route
+	slug  provider.Slug
 }
 
 // guardMessage decides whether a message with the keys of x.plan is sent.
@@ -26,6 +30,7 @@ func (x *exchange) guardMessage() *refusal {
 	defer s.mu.Unlock()
 	x.settle(nil) // of the message before
 	x.guard = x.guard.forget()
+	s.route, s.slug = x.plan.Route, x.paidTo()
 	r := x.guardKeys()
 	x.guard.began = time.Now()
 	return r
@@ -41,14 +46,12 @@ func (x *exchange) seeEvent(part []byte, last bool) {
 		g.alarmed = 0
 	}
 	s.inside = !last
-	if !g.on {
-		return
-	}
 	g.judge.feed(part)
 	if !last {
 		return
 	}
-	if g.judge.end(); g.judge.found.attempts == 0 {
+	x.countEvent()
+	if g.judge.end(); !g.on || g.judge.found.attempts == 0 {
 		return // most events say nothing
 	}
 	if g.judge.found.n > g.alarmed {
@@ -57,6 +60,22 @@ func (x *exchange) seeEvent(part []byte, last bool) {
 	x.count()
 	x.h.guard.breakers.free(x.caller.chatbot, g.probe)
 	g.on = false // until the next message
+}
+
+// countEvent takes over the tokens of an event, which is one document. It is
+// called with mu held.
+func (x *exchange) countEvent() {
+	s, t := x.messages, x.guard.judge.usage.tokens()
+	if !t.Any() {
+		return
+	}
+	x.account.tokens.add(&t)
+	payer := s.route
+	if x.guard.on && x.guard.judge.found.system {
+		payer = RouteSystem
+	}
+	x.h.meter.read[usageRead].Add(1)
+	x.h.tokenMeter.add(payer, s.slug, &t)
 }
 
 // inspect makes the tunnel one whose messages are judged.

@@ -54,6 +54,7 @@ type upstreams struct {
 	base  wire.Config // limits and timeouts
 	allow *allowList
 	dial  dialFunc // of origins that an owner chose
+	fleet atomic.Pointer[fleet]
 
 	mu        sync.RWMutex // guards what follows
 	open      map[origin]*place
@@ -99,6 +100,11 @@ func (u *upstreams) transport(o origin) (*wire.Transport, error) {
 	p = &place{transport: t}
 	p.used.Store(true)
 	u.open[o] = p
+	kind := upProvider
+	if o.owned {
+		kind = upOwner
+	}
+	u.fleet.Load().adopt(t, kind)
 	return t, nil
 }
 
@@ -145,6 +151,7 @@ func (u *upstreams) evict() {
 		}
 	}
 	u.open[victim].transport.Retire()
+	u.fleet.Load().retire(u.open[victim].transport)
 	delete(u.open, victim)
 }
 

@@ -20,6 +20,7 @@ func (s *sidecar) adminHandler() http.Handler {
 		writeJSON(w, http.StatusOK, map[string]bool{"alive": true})
 	})
 	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.Handle("GET /metrics", s.metricsHandler())
 	mux.HandleFunc("POST /-/reload", s.reloadNow)
 	mux.HandleFunc("POST /-/invalidate", s.invalidate)
 	mux.HandleFunc("GET /-/guard", s.showGuard)

@@ -41,6 +41,7 @@ func compile(ld *loaded) (proxy.Config, []Problem) {
 			Connections: c.Limits.Connections, HalfClose: c.Limits.HalfClose,
 		},
 		Timeouts: proxy.Timeouts(c.Timeouts),
+		Log:      proxy.LogConfig{Sample: c.Log.Sample},
 	}
 	if keys, ok := ld.Secrets["identity.token.public_keys"]; ok {
 		out.Identity.TokenKeys = keys.Reveal()

@@ -20,6 +20,7 @@ type Config struct {
 	Limits    Limits    `mapstructure:"limits"`
 	Timeouts  Timeouts  `mapstructure:"timeouts"`
 	Log       Log       `mapstructure:"log"`
+	Telemetry Telemetry `mapstructure:"telemetry"`
 }
 
 // A Ref points at a secret (or a public key): env:NAME or file:/path.
@@ -178,6 +179,23 @@ type Timeouts struct {
 type Log struct {
 	Level  string `mapstructure:"level"`
 	Format string `mapstructure:"format"`
+	Sample int    `mapstructure:"sample"`
+}
+
+// Telemetry says whether and where generations are told as OpenTelemetry spans.
+type Telemetry struct {
+	Endpoint      string       `mapstructure:"endpoint"`
+	Auth          Ref          `mapstructure:"auth"`
+	SamplePercent int          `mapstructure:"sample_percent"`
+	Prices        []TokenPrice `mapstructure:"prices"`
+}
+
+// A TokenPrice is what a million tokens of some models cost, in US dollars.
+type TokenPrice struct {
+	Match  string `mapstructure:"match"`
+	Input  string `mapstructure:"input"`
+	Cached string `mapstructure:"cached"`
+	Output string `mapstructure:"output"`
 }
 
 // DefaultConfig is what an absent file means.
@@ -199,6 +217,7 @@ func DefaultConfig() Config {
 			Dial: 5 * time.Second, Write: 30 * time.Second, HeaderWait: 10 * time.Minute, Idle: 5 * time.Minute,
 			ClientHeader: 10 * time.Second, ClientBody: time.Minute, ClientIdle: 90 * time.Second,
 		},
-		Log: Log{Level: "info", Format: "auto"},
+		Log:       Log{Level: "info", Format: "auto", Sample: 1},
+		Telemetry: Telemetry{SamplePercent: 100},
 	}
 }

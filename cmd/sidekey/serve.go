@@ -44,6 +44,7 @@ type sidecar struct {
 	complaints *complaints
 
 	store    *openStore
+	calls    *storeCalls
 	source   *liveSource
 	handler  *proxy.Handler
 	listener net.Listener
@@ -51,6 +52,7 @@ type sidecar struct {
 	admin    *http.Server
 	adminLn  net.Listener
 	reloader *reloader
+	tracing  tracing
 	draining atomic.Bool
 }
 
@@ -107,6 +109,7 @@ func (s *sidecar) run(ctx context.Context, stop, hup <-chan os.Signal, ready fun
 	watchers.Wait()
 	s.admin.Close()
 	serving.Wait()
+	s.tracing.close() // the last requests have ended
 	s.source.Close()
 	return errors.Join(err, s.store.Close())
 }

@@ -5,9 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"slices"
-	"sync/atomic"
-	"time"
+	"reflect"
 
 	"github.com/sidekey/sidekey/credstore"
 	"github.com/sidekey/sidekey/proxy"
@@ -19,7 +17,7 @@ import (
 func (a *app) wire(ctx context.Context, ld *loaded) (_ *sidecar, err error) {
 	s := &sidecar{app: a, start: ld, logs: NewLogs(a.stderr, ld.Config.Log)}
 	s.log = s.logs.Logger
-	s.complaints = newComplaints(s.log)
+	s.complaints, s.calls = newComplaints(s.log), newStoreCalls()
 	defer func() {
 		if err != nil {
 			s.undo()
@@ -41,6 +39,10 @@ func (a *app) wire(ctx context.Context, ld *loaded) (_ *sidecar, err error) {
 	s.source.current.Store(cache)
 	if s.handler, err = proxy.New(ld.Proxy, s.source, s.log); err != nil {
 		return nil, err
+	}
+	s.tracing.handler, s.tracing.log = s.handler, s.log
+	if err = s.tracing.set(ld.Trace); err != nil {
+		return nil, fmt.Errorf("telemetry: %w", err)
 	}
 	if s.listener, err = wire.Listen(ld.Config.Listen); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -70,6 +72,7 @@ func (s *sidecar) undo() {
 	if s.store != nil {
 		s.store.Close()
 	}
+	s.tracing.close()
 }
 
 // presentTLS gives each handshake the certificates of the present
@@ -85,7 +88,7 @@ func (s *sidecar) storeState(err error) {
 }
 
 func (s *sidecar) newCache(c *Cache) (*credstore.Cache, error) {
-	return credstore.NewCache(s.store.Backend, credstore.CacheConfig{
+	return credstore.NewCache(s.calls.measure(s.store.Backend), credstore.CacheConfig{
 		TTL: c.TTL, StaleLimit: c.StaleLimit, Recheck: c.Recheck, MaxChatbots: c.MaxChatbots,
 		OnError: s.complaints.note,
 	})
@@ -118,51 +121,10 @@ func (s *sidecar) apply(ld *loaded) []Problem {
 		s.tls.Store(ld)
 	}
 	s.logs.Set(ld.Config.Log)
-	return nil
-}
-
-// A liveSource is the cache that is in force. New limits need a new cache,
-// which starts empty.
-type liveSource struct {
-	current atomic.Pointer[credstore.Cache]
-	retired []retiredCache // guarded by the reloader's lock
-}
-
-// A retiredCache still decrypts for requests that began with it. Closing it at
-// once would break them off.
-type retiredCache struct {
-	*credstore.Cache
-	since time.Time
-}
-
-// retirement is longer than any request needs to read its body and then its
-// key.
-const retirement = time.Hour
-
-func (l *liveSource) cache() *credstore.Cache { return l.current.Load() }
-
-// Keyring implements credstore.Source.
-func (l *liveSource) Keyring(ctx context.Context, chatbot string) (*credstore.Keyring, error) {
-	return l.current.Load().Keyring(ctx, chatbot)
-}
-
-// replace puts a cache in force, and closes those that retired long ago.
-func (l *liveSource) replace(c *credstore.Cache) {
-	now := time.Now()
-	l.retired = append(l.retired, retiredCache{l.current.Swap(c), now})
-	l.retired = slices.DeleteFunc(l.retired, func(r retiredCache) bool {
-		old := now.Sub(r.since) > retirement
-		if old {
-			r.Close()
+	if !reflect.DeepEqual(ld.Config.Telemetry, old.Config.Telemetry) || !ld.Secrets["telemetry.auth"].Equal(old.Secrets["telemetry.auth"]) {
+		if err := s.tracing.set(ld.Trace); err != nil { // compileTrace has validated it
+			s.log.Error().Err(err).Msg("telemetry stays as it was")
 		}
-		return old
-	})
-}
-
-// Close ends all of them.
-func (l *liveSource) Close() {
-	for _, r := range l.retired {
-		r.Close()
 	}
-	l.current.Load().Close()
+	return nil
 }

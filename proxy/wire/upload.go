@@ -63,6 +63,9 @@ func (u *Upload) Burst() int {
 	return u.conn.burst
 }
 
+// Count is how many bytes of the body were read.
+func (u *Upload) Count() int64 { return u.n }
+
 // Ended reports whether the whole body was read.
 func (u *Upload) Ended() bool {
 	return u.err == io.EOF || u.length >= 0 && u.n == u.length
