@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -211,6 +212,41 @@ func TestWarningsOfRequestsSayWhatToDo(t *testing.T) {
 	for c, v := range verdicts {
 		if v.status >= 500 && remedies[c] == "" {
 			t.Errorf("%s has no remedy", c)
+		}
+	}
+}
+
+// What is compressed is read if telemetry.usage says so, and else said to be so.
+func TestTokensOfCompressedReplies(t *testing.T) {
+	const body, half = `{"model":"cohere/command-a","messages":[]}`, `{"model":"cohere/command-a","messages":[],"stream":true,"stream_options":{"include_usage":true}}`
+	for _, tc := range []struct {
+		mode, coding, want string
+	}{
+		{"", "gzip", "compressed"}, {UsagePlain, "deflate", "compressed"}, {UsageUnpack, "gzip", "read"}, {UsageUnpack, "deflate", "read"},
+		{UsageUnpack, "br", "compressed"}, {UsageUnpack, "", "read"}, {UsageOff, "", ""}, {UsageOff, "gzip", ""},
+	} {
+		w := newWorld(t, func(c *Config, box *sandbox.Config) {
+			c.Telemetry.Usage = tc.mode
+			if tc.coding != "" {
+				box.Fault = func(*http.Request, int) sandbox.Fault {
+					return sandbox.Fault{Kind: sandbox.FaultEncode, Type: tc.coding}
+				}
+			}
+		})
+		for i, body := range []string{body, half} {
+			a := w.do("POST", "/v1/chat/completions", body, "Accept-Encoding: gzip, deflate, br")
+			if a.status != 200 || a.err != nil || a.header.Get("Content-Encoding") != tc.coding {
+				t.Fatalf("%s %s: got %d with coding %q: %v", tc.mode, tc.coding, a.status, a.header.Get("Content-Encoding"), a.err)
+			}
+			line, m := w.last(), w.handler.Metrics()
+			for word, n := range m.Usage {
+				if want := word == tc.want; (n == int64(i+1)) != want || !want && n != 0 {
+					t.Errorf("%s %q: %d replies are %s", tc.mode, tc.coding, n, word)
+				}
+			}
+			if (line["input_tokens"] != nil) != (tc.want == "read") || len(m.Tokens) != 0 != (tc.want == "read") {
+				t.Errorf("%s %q: the line says %v", tc.mode, tc.coding, line["input_tokens"])
+			}
 		}
 	}
 }

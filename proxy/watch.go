@@ -86,6 +86,9 @@ func (x *exchange) beginJudging() {
 func (x *exchange) watch(p []byte) {
 	g := &x.guard
 	switch {
+	case g.reads && g.decoder != nil:
+		g.decoder.feed(p)
+		return
 	case g.reads:
 		g.judge.feed(p)
 		return

@@ -20,6 +20,12 @@ type Config struct {
 	Limits    Limits    `mapstructure:"limits"`
 	Timeouts  Timeouts  `mapstructure:"timeouts"`
 	Log       Log       `mapstructure:"log"`
+	Telemetry Telemetry `mapstructure:"telemetry"`
+}
+
+// Telemetry says what is measured beside what always is.
+type Telemetry struct {
+	Usage string `mapstructure:"usage"`
 }
 
 // A Ref points at a secret (or a public key): env:NAME or file:/path.
@@ -200,6 +206,6 @@ func DefaultConfig() Config {
 			Dial: 5 * time.Second, Write: 30 * time.Second, HeaderWait: 10 * time.Minute, Idle: 5 * time.Minute,
 			ClientHeader: 10 * time.Second, ClientBody: time.Minute, ClientIdle: 90 * time.Second,
 		},
-		Log: Log{Level: "info", Format: "auto", Sample: 1},
+		Log: Log{Level: "info", Format: "auto", Sample: 1}, Telemetry: Telemetry{Usage: "plain"},
 	}
 }
