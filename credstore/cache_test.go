@@ -108,6 +108,9 @@ func TestBusyChatbotNeverWaits(t *testing.T) {
 		if got := r.store.loads.Load(); got < 12 || got > 18 {
 			t.Errorf("%d loads in an hour, want about 15", got)
 		}
+		if age := r.cache.OldestUse(); age <= 0 || age >= 5*time.Minute {
+			t.Errorf("the oldest key in use was %v old, want less than the TTL", age)
+		}
 		if s := r.cache.Stats(); s.StaleKeyrings != 0 || s.Refreshes != s.Loads-1 {
 			t.Errorf("%d stale uses, want 0; %d of %d loads in the background, want all but one", s.StaleKeyrings, s.Refreshes, s.Loads)
 		}

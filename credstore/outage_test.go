@@ -23,6 +23,9 @@ func TestUnreachableStoreServesTheLastConfirmedKeysUpToTheStaleLimit(t *testing.
 		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, ErrUnreachable) {
 			t.Fatalf("past the stale limit: got %v, want ErrUnavailable because of ErrUnreachable", err)
 		}
+		if age := r.cache.OldestUse(); age < 55*time.Minute || age > time.Hour {
+			t.Errorf("the oldest key in use was %v old, want nearly an hour", age)
+		}
 		s := r.cache.Stats()
 		if s.StaleKeyrings < 3000 || s.LoadOutages == 0 {
 			t.Errorf("%d stale uses and %d outages counted", s.StaleKeyrings, s.LoadOutages)

@@ -45,6 +45,7 @@ func (x *exchange) finish(n int64, err error) {
 	x.settle(err)
 	a.leftDuring(err)
 	a.total = time.Since(a.start)
+	x.endReading(err == nil)
 	x.countTokens()
 	x.h.meter.add(x, n)
 	if x.noted != nil {

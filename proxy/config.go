@@ -24,6 +24,22 @@ type Config struct {
 	Limits   Limits
 	Timeouts Timeouts
 	Log      LogConfig
+
+	Telemetry TelemetryConfig
+}
+
+// The words of telemetry.usage.
+const (
+	UsagePlain  = "plain"
+	UsageUnpack = "unpack"
+	UsageOff    = "off"
+)
+
+// TelemetryConfig says what is measured beside what always is.
+type TelemetryConfig struct {
+	// Usage says which replies are read for their tokens: UsagePlain (also if
+	// empty), UsageUnpack (compressed ones too) or UsageOff.
+	Usage string
 }
 
 // LogConfig says which requests get a line.
@@ -113,6 +129,9 @@ func (c *Config) Validate() error {
 	c.Direct.validate(bad)
 	c.Limits.validate(bad)
 	c.Timeouts.validate(bad)
+	if u := c.Telemetry.Usage; u != "" && u != UsagePlain && u != UsageUnpack && u != UsageOff {
+		bad("telemetry.usage", "%q is not known; write plain, unpack or off", u)
+	}
 	if c.Log.Sample < 0 {
 		bad("log.sample", "must not be negative; write 1 for a line for each request, 100 for one in a hundred")
 	}

@@ -111,7 +111,8 @@ func (h *Handler) Serve(ln net.Listener) error {
 			// As net/http does: the limit may ease, and a listener that gives up
 			// never would.
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			h.log.Error().Dur("pause_ms", pause).Msg("no file descriptor for another connection: raise the limit of open files, or lower limits.connections")
+			h.log.Error().Dur("pause_ms", pause).Str("remedy", "raise the limit of open files (LimitNOFILE, ulimit -n), or lower limits.connections").
+				Msg("no file descriptor for another connection")
 			time.Sleep(pause)
 		default:
 			return err

@@ -127,7 +127,7 @@ func (j *judge) punctuation(c byte) {
 func (j *judge) startValue(c byte) {
 	at := j.coming
 	if !j.begun {
-		if j.begun, at = true, atRoot; c == '[' && j.listed {
+		if j.begun, at = true, atRoot; c == '[' && j.listed && !j.lines {
 			at = atList
 		}
 	}

@@ -74,7 +74,7 @@ func (at spot) member(name []byte, lines bool) spot {
 		case "result":
 			return when(at == atRoot && lines, atHolder)
 		case "message":
-			return when(at == atRoot, atEnvelope)
+			return when(at == atRoot && !lines, atEnvelope)
 		case "usage":
 			// Of a batch's lines it is not counted: they can be fetched again.
 			return when(at != atHolder && !lines, atUsage)

@@ -145,25 +145,8 @@ func TestFormOf(t *testing.T) {
 // oracle is the judge once more, by encoding/json. valid is false if a document
 // is no JSON: what was before it counts, and no other reader could tell.
 func oracle(f form, reply []byte) (c counts, valid bool) {
-	var documents [][]byte
-	switch f {
-	case formJSON:
-		documents = [][]byte{reply}
-	case formLines:
-		documents = bytes.Split(reply, []byte("\n"))
-	case formEvents:
-		var data []byte
-		text := strings.ReplaceAll(strings.ReplaceAll(string(reply), "\r\n", "\n"), "\r", "\n")
-		for line := range strings.SplitSeq(text+"\n\n", "\n") {
-			if line == "" {
-				documents, data = append(documents, data), nil
-			} else if rest, ok := strings.CutPrefix(line, "data:"); ok {
-				data = append(append(data, rest...), '\n')
-			}
-		}
-	}
 	var j judge
-	for _, d := range documents {
+	for _, d := range documentsOf(f, reply) {
 		if len(bytes.TrimSpace(d)) == 0 {
 			continue
 		}

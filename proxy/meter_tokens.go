@@ -32,6 +32,15 @@ func (m *tokenMeter) add(r Route, p provider.Slug, t *Tokens) {
 	}
 }
 
+// A usageMode is one of the words of telemetry.usage.
+type usageMode uint8
+
+const (
+	usagePlain usageMode = iota
+	usageUnpack
+	usageOff
+)
+
 // metered says that replies on a surface may tell of tokens.
 func metered(s detect.Surface) bool {
 	switch s {
@@ -51,17 +60,38 @@ func (x *exchange) beginReading() {
 	f := formOf(x.rep.Header.ContentType())
 	g.judge.begin(f)
 	g.judge.listed = x.surface == detect.GeminiNative
-	_, coded := coded(x.rep.Header.ContentEncoding())
-	g.coded = coded && f != formOpaque && x.success() && metered(x.surface)
-	g.reads = !coded && f != formOpaque && x.success() && metered(x.surface) && x.rep.Body != nil
+	if x.snap.usage == usageOff || f == formOpaque || !x.success() || !metered(x.surface) || x.rep.Body == nil {
+		return
+	}
+	coding := x.rep.Header.ContentEncoding()
+	known, any := coded(coding)
+	switch {
+	case !any:
+		g.reads = true
+	case known && x.snap.usage == usageUnpack:
+		g.reads = true
+		g.decoder = newDecoder(coding, &g.judge)
+	default:
+		g.coded = true
+	}
+}
+
+// endReading ends what beginReading has begun. It runs on every path: a decoder
+// is a coroutine.
+func (x *exchange) endReading(whole bool) {
+	g := &x.guard
+	if d := g.decoder; d != nil && g.reads {
+		d.close(whole)
+		g.decoder, g.coded = nil, d.bad
+	}
 }
 
 // countTokens takes over what the judge has noted of a reply.
 func (x *exchange) countTokens() {
 	g, m := &x.guard, &x.h.meter
 	switch {
-	case x.tunnel != nil:
-		return // counted event by event
+	case x.tunnel != nil || x.snap.usage == usageOff:
+		return // of a tunnel event by event
 	case g.coded || g.on && g.blind:
 		m.read[usageCoded].Add(1)
 		return

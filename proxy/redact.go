@@ -194,6 +194,7 @@ func (x *exchange) echoed() {
 		return
 	}
 	x.h.log.Warn().Str("provider", from).Str("credential", x.plan.Route.String()).Str("host", x.to.host).Int("status", x.rep.Status).
+		Str("remedy", "tell that provider; advise the owner to exchange the key, for it may stand in logs on the way").
 		Msg("an answer repeated the owner's key, which was replaced; later ones are only counted")
 }
 

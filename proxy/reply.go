@@ -70,13 +70,15 @@ func (h *Handler) expect(ctx *fasthttp.RequestCtx) int {
 	return r.statusCode()
 }
 
+const panicRemedy = "only this request or connection is lost; please report the line, which holds no data of it"
+
 // panicked ends one request after a bug of ours. The panic's value is not
 // logged: it may quote what was being handled. The stack names code only.
 func (h *Handler) panicked(ctx *fasthttp.RequestCtx, p any) {
 	h.inFlight.Add(-1)
 	h.meter.unread(codeBrokeOff, verdicts[codeBrokeOff].status)
-	h.log.Error().Str("panic", fmt.Sprintf("%T", p)).Bytes("stack", debug.Stack()).
-		Msg("BUG: request handler panicked; only this request is lost. Please report it with this line: it holds no data of the request")
+	h.log.Error().Str("panic", fmt.Sprintf("%T", p)).Bytes("stack", debug.Stack()).Str("remedy", panicRemedy).
+		Msg("BUG: request handler panicked")
 	ctx.SetConnectionClose()
 	writeRefusal(ctx, refused(codeBrokeOff), detect.ShapeOpenAI)
 }

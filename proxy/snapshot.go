@@ -32,6 +32,7 @@ type snapshot struct {
 	ownHeaders []string
 	limits     Limits
 	guard      guardPolicy
+	usage      usageMode
 	sample     int64 // one in so many requests that went well is logged
 }
 
@@ -58,6 +59,7 @@ func compile(c *Config, old *snapshot, oldConfig *Config) (*snapshot, error) {
 		gateway: upstream{host: u.Host, prefix: strings.TrimSuffix(u.EscapedPath(), "/")},
 		expose:  slices.Clone(c.Gateway.Expose), forward: c.Gateway.Key.IsZero(),
 		limits: c.Limits, guard: newGuardPolicy(c), sample: max(int64(c.Log.Sample), 1),
+		usage: map[string]usageMode{UsageOff: usageOff, UsageUnpack: usageUnpack}[c.Telemetry.Usage],
 	}
 	if s.limits.ScanWindow == 0 {
 		s.limits.ScanWindow = defaultScanWindow

@@ -66,7 +66,7 @@ func (x *exchange) seeEvent(part []byte, last bool) {
 // called with mu held.
 func (x *exchange) countEvent() {
 	s, t := x.messages, x.guard.judge.usage.tokens()
-	if !t.Any() {
+	if !t.Any() || x.snap.usage == usageOff {
 		return
 	}
 	x.account.tokens.add(&t)

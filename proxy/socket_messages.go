@@ -43,7 +43,8 @@ const (
 func (x *exchange) judgeMessage(message []byte) (pieces [][]byte, end *wire.Closing) {
 	defer func() {
 		if p := recover(); p != nil {
-			x.h.log.Error().Str("panic", fmt.Sprintf("%T", p)).Bytes("stack", debug.Stack()).Msg("BUG: judging a message panicked")
+			x.h.log.Error().Str("panic", fmt.Sprintf("%T", p)).Bytes("stack", debug.Stack()).Str("remedy", panicRemedy).
+				Msg("BUG: judging a message panicked")
 			pieces, end = nil, x.closing(refused(codeBrokeOff))
 		}
 	}()

@@ -20,14 +20,14 @@ func (h *Handler) Observe(f func(*trace.Call)) {
 	h.observer.Store(&f)
 }
 
-// noted is what must be kept of a request for whoever observes it: the rest is
+// observed is what must be kept of a request for whoever observes it: the rest is
 // wiped when it has been sent.
-type noted struct{ parent, state, model string }
+type observed struct{ parent, state, model string }
 
 // note keeps it.
 func (x *exchange) note() *refusal {
 	if x.h.observer.Load() != nil && operations[x.target.Surface] != "" {
-		x.noted = &noted{
+		x.noted = &observed{
 			parent: string(x.header.Peek("traceparent")), state: string(x.header.Peek("tracestate")), model: string(x.target.Model),
 		}
 	}

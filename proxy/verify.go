@@ -124,8 +124,8 @@ func (x *exchange) fuseBlown() *refusal {
 	x.drain()
 	x.h.guard.counts.fuseBlown.Add(1)
 	x.h.log.Warn().Str("chatbot", x.caller.chatbot).Str("provider", string(x.paidTo())).
-		Msg("the fuse has blown: the budget of gateway.owner_traffic_key is used up, so the platform has paid for owners' calls. " +
-			"Look for leaks at /-/guard, then raise or reset the key's budget at the gateway")
+		Str("remedy", "look for leaks at /-/guard, then raise or reset the budget of that key at the gateway").
+		Msg("the fuse has blown: the budget of gateway.owner_traffic_key is used up, so the platform has paid for owners' calls")
 	return refused(codeFuseBlown)
 }
 

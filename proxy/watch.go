@@ -86,6 +86,9 @@ func (x *exchange) beginJudging() {
 func (x *exchange) watch(p []byte) {
 	g := &x.guard
 	switch {
+	case g.reads && g.decoder != nil:
+		g.decoder.feed(p)
+		return
 	case g.reads:
 		g.judge.feed(p)
 		return
@@ -133,7 +136,8 @@ func (x *exchange) alarm() {
 	found := &g.judge.found
 	for _, f := range found.failures[g.alarmed:found.n] {
 		k := g.key(f.slug)
-		e := x.h.log.Warn().Str("chatbot", x.caller.chatbot).Str("provider", string(k.slug)).Int64("key_version", k.version)
+		e := x.h.log.Warn().Str("chatbot", x.caller.chatbot).Str("provider", string(k.slug)).Int64("key_version", k.version).
+			Str("remedy", "have the owner store a working key, which is used at once; GET /-/guard shows which are not sent")
 		if f.status != 0 {
 			e.Int("owner_status", f.status)
 		}
@@ -148,11 +152,9 @@ func (x *exchange) alarm() {
 			}
 		}
 		if found.system {
-			e.Msg("the platform paid for an owner's call: the owner's key did not work, and the gateway used the platform's credential. " +
-				"Have the owner store a working key; see /-/guard")
+			e.Msg("the platform paid for an owner's call: the owner's key did not work, and the gateway used the platform's credential")
 		} else {
-			e.Msg("the gateway tried the platform's credential for an owner's call, and nobody paid: the owner's key did not work. " +
-				"Have the owner store a working key; see /-/guard")
+			e.Msg("the gateway tried the platform's credential for an owner's call, and nobody paid: the owner's key did not work")
 		}
 	}
 	g.alarmed = found.n

@@ -40,7 +40,8 @@ func (c *complaints) note(chatbot string, err error) {
 	if !tell {
 		return
 	}
-	event := c.log.Warn().Str("chatbot", chatbot).Err(err)
+	event := c.log.Warn().Str("chatbot", chatbot).Err(err).
+		Str("remedy", "repair what the error names; until then cached keys serve on, others are refused, and nobody else pays; sidekey store status checks each permission")
 	if more > 0 {
 		event.Int("unlogged", more)
 	}

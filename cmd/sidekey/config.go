@@ -182,8 +182,10 @@ type Log struct {
 	Sample int    `mapstructure:"sample"`
 }
 
-// Telemetry says whether and where generations are told as OpenTelemetry spans.
+// Telemetry says what is measured beside what always is, and whether and where
+// generations are told as OpenTelemetry spans.
 type Telemetry struct {
+	Usage         string       `mapstructure:"usage"`
 	Endpoint      string       `mapstructure:"endpoint"`
 	Auth          Ref          `mapstructure:"auth"`
 	SamplePercent int          `mapstructure:"sample_percent"`
@@ -218,6 +220,6 @@ func DefaultConfig() Config {
 			ClientHeader: 10 * time.Second, ClientBody: time.Minute, ClientIdle: 90 * time.Second,
 		},
 		Log:       Log{Level: "info", Format: "auto", Sample: 1},
-		Telemetry: Telemetry{SamplePercent: 100},
+		Telemetry: Telemetry{SamplePercent: 100, Usage: "plain"},
 	}
 }

@@ -12,7 +12,7 @@ func sample(p *place) string {
 		"listen": "127.0.0.1:7001", "admin.listen": "127.0.0.1:7002", "identity.mode": "fixed",
 		"listen_tls.cert_file": "/c", "listen_tls.key_file": "/k", "listen_tls.client_ca_file": "/a",
 		"gateway.url": "https://env.example.com", "gateway.dialect": "header", "gateway.multipart": "field", "byok.route": "direct", "byok.guard": "off",
-		"store.kind": "aws", "store.aws.kms_key": "alias/other", "store.aws.region": "eu-north-1", "limits.half_close": "allow", "log.level": "debug", "log.format": "json", "cache.ttl": "4m", "cache.stale_limit": "2h", "cache.recheck": "2h",
+		"store.kind": "aws", "store.aws.kms_key": "alias/other", "store.aws.region": "eu-north-1", "limits.half_close": "allow", "log.level": "debug", "log.format": "json", "telemetry.usage": "off", "cache.ttl": "4m", "cache.stale_limit": "2h", "cache.recheck": "2h",
 		"detect.rules": "[{match: a-*, provider: openai}]", "gateway.headers": "[{name: X-A, value: b}]", "gateway.expose": "/v1/credits, /v1/report",
 		"byok.routes": "[{provider: openai, route: direct}]", "byok.guard_unknown": "refuse", "direct.models": "[{model: openai/a, id: a}]",
 		"byoi.allow": "a.example.com,b.example.com", "telemetry.prices": "[{match: openai/*, input: '1'}]", "telemetry.endpoint": "http://127.0.0.1:4318",

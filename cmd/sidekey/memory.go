@@ -89,7 +89,7 @@ func (m *memory) bound(log zerolog.Logger) {
 	event := log.Info()
 	from, err := m.derive()
 	if err != nil {
-		event = log.Warn().Err(err)
+		event = log.Warn().Err(err).Str("remedy", "set GOMEMLIMIT if there is a limit; without it the kernel may end the process at that limit")
 	}
 	limit := "none"
 	if n := debug.SetMemoryLimit(-1); n != math.MaxInt64 {

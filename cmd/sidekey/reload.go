@@ -101,6 +101,7 @@ func (r *reloader) tell(o *Outcome) {
 		lines[i] = p.String()
 	}
 	r.log.Error().Str("cause", o.Cause).Str("problems", strings.Join(lines, "\n")).
+		Str("remedy", "correct what is named, it is read again at once; sidekey check finds it before a file is rolled out").
 		Msg("configuration not reloaded, the one before stays in force")
 }
 

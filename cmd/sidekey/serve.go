@@ -156,7 +156,8 @@ func (s *sidecar) drain(stop <-chan os.Signal) {
 		defer close(watch)
 		select {
 		case <-stop:
-			s.log.Warn().Msg("second signal, ending at once")
+			s.log.Warn().Str("remedy", "send one signal only, if requests in flight are to finish within limits.drain").
+				Msg("second signal, ending at once")
 			hurryUp()
 		case <-hurry.Done():
 		}
@@ -173,7 +174,7 @@ func (s *sidecar) drain(stop <-chan os.Signal) {
 	<-watch
 	event := s.log.Info()
 	if err != nil {
-		event = s.log.Warn().Err(err)
+		event = s.log.Warn().Err(err).Str("remedy", "raise limits.drain, and with it the time that the orchestrator grants (terminationGracePeriodSeconds, stopTimeout)")
 	}
 	event.Int64("drained_ms", time.Since(began).Milliseconds()).Msg("stopped")
 }

@@ -35,7 +35,9 @@ type watcher struct {
 func (w *watcher) run(ctx context.Context) {
 	fs, err := fsnotify.NewWatcher()
 	if err != nil {
-		w.log.Warn().Err(err).Dur("poll_ms", w.poll).Msg("files cannot be watched, they are looked at from time to time")
+		w.log.Warn().Err(err).Dur("poll_ms", w.poll).
+			Str("remedy", "raise fs.inotify.max_user_instances and max_user_watches; until then POST /-/reload after a change, or wait").
+			Msg("files cannot be watched, they are looked at from time to time")
 		fs = &fsnotify.Watcher{} // its nil channels never deliver
 	} else {
 		defer fs.Close()

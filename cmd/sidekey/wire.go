@@ -81,7 +81,8 @@ func (s *sidecar) presentTLS(*tls.ClientHelloInfo) (*tls.Config, error) { return
 
 func (s *sidecar) storeState(err error) {
 	if err != nil {
-		s.log.Error().Err(err).Msg("the store cannot be read, what is known stays in use")
+		s.log.Error().Err(err).Str("remedy", "repair what the error names within cache.stale_limit: after that, owners are refused; nothing need be restarted").
+			Msg("the store cannot be read, what is known stays in use")
 		return
 	}
 	s.log.Info().Msg("the store can be read again")
