@@ -48,7 +48,7 @@ With --role it is a token for the console instead, signed with
 console.auth.secret: an owner signs in for one account, an operator for all.`,
 		Example: `  sidekey token mint --chatbot demo --account acme --ttl 24h
   sidekey token mint --role owner --account acme --name ann --ttl 8h`,
-		Args:    noArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.mint(&m)
 		},
