@@ -21,6 +21,7 @@ type Config struct {
 	Timeouts  Timeouts  `mapstructure:"timeouts"`
 	Log       Log       `mapstructure:"log"`
 	Telemetry Telemetry `mapstructure:"telemetry"`
+	Console   Console   `mapstructure:"console"`
 }
 
 // A Ref points at a secret (or a public key): env:NAME or file:/path.
@@ -175,6 +176,20 @@ type Timeouts struct {
 	ClientIdle   time.Duration `mapstructure:"client_idle"`
 }
 
+// Console is the owners' API and page. Sidecars do not use it, nor read its
+// secrets.
+type Console struct {
+	Listen string      `mapstructure:"listen"`
+	Auth   ConsoleAuth `mapstructure:"auth"`
+	Notify []string    `mapstructure:"notify"`
+}
+
+// ConsoleAuth holds what sign-ins are verified with.
+type ConsoleAuth struct {
+	Secret     Ref `mapstructure:"secret"`
+	PublicKeys Ref `mapstructure:"public_keys"`
+}
+
 // Log says what is logged and how.
 type Log struct {
 	Level  string `mapstructure:"level"`
@@ -221,5 +236,6 @@ func DefaultConfig() Config {
 		},
 		Log:       Log{Level: "info", Format: "auto", Sample: 1},
 		Telemetry: Telemetry{SamplePercent: 100, Usage: "plain"},
+		Console:   Console{Listen: "127.0.0.1:8789"},
 	}
 }
