@@ -1,0 +1,76 @@
+// The fields of a provider's credential: one key for most, several for the
+// clouds, where some have two ways and one of them is a file.
+
+import { fill, fresh, h } from '../dom.js';
+import { field } from '../form.js';
+import { documentField } from './document.js';
+
+// ways are credentials that exclude each other, by the names of their fields.
+// Fields that are in none of them belong to each.
+const ways = {
+  bedrock: [
+    ['Bedrock API key', ['apiKey']],
+    ['IAM access key', ['accessKeyId', 'secretAccessKey', 'sessionToken']],
+  ],
+};
+
+export function credentialFields(provider) {
+  const all = provider.fields.map((f) => make(provider, f));
+  const choice = ways[provider.slug];
+  if (!choice || choice.some(([, names]) => !names.some((name) => all.some((f) => f.name === name)))) return group(all, h('div', {}, all.map((f) => f.element)));
+
+  let chosen = 0;
+  const place = h('div', {});
+  const shown = () => {
+    const others = choice.flatMap(([, names], i) => (i === chosen ? [] : names));
+    return all.filter((f) => !others.includes(f.name));
+  };
+  const draw = () => {
+    for (const f of all) {
+      if (!shown().includes(f)) f.input.value = ''; // a hidden secret would be sent, or stay behind
+    }
+    fill(place, shown().map((f) => f.element));
+  };
+  draw();
+  const name = fresh('way');
+  const picker = h('fieldset', { class: 'ways' }, h('legend', {}, 'Kind of key'),
+    choice.map(([words], i) => h('label', {},
+      h('input', { type: 'radio', name, value: String(i), checked: i === 0, onchange: () => { chosen = i; draw(); } }), words)));
+  return group(shown, h('div', {}, picker, place), choice.flatMap(([, names]) => names));
+}
+
+function make(provider, f) {
+  const isDocument = f.secret && /service.?account|document|file/i.test(f.name);
+  const settings = { name: f.name, label: f.label, help: f.help, secret: f.secret, optional: !f.required, mono: true };
+  const made = isDocument ? documentField(settings) : field(settings);
+  return { ...made, required: f.required };
+}
+
+// group is what a form needs of some fields. those in oneOf are needed although
+// the provider calls them optional: they are so only as long as another way is
+// open.
+function group(fields, element, oneOf = []) {
+  const current = () => (typeof fields === 'function' ? fields() : fields);
+  const needed = (f) => f.required || (oneOf.includes(f.name) && f.name !== 'sessionToken');
+  return {
+    element,
+    fields: current,
+    empty: () => current().every((f) => f.input.value.trim() === ''),
+    // check says what is missing before anything is sent.
+    check() {
+      const missing = current().filter((f) => needed(f) && f.input.value.trim() === '');
+      for (const f of missing) f.complain(`Enter the ${f.label || f.name}.`);
+      if (missing.length > 0) missing[0].input.focus();
+      return missing.length === 0;
+    },
+    values() {
+      const values = {};
+      for (const f of current()) {
+        const text = f.input.value.trim();
+        if (text) values[f.name] = text;
+      }
+      return values;
+    },
+    focus: () => current()[0].input.focus(),
+  };
+}
