@@ -39,7 +39,7 @@ function endpointChanges(before, now) {
   if (!before) return [];
   const list = [];
   if (before.url !== now.url) list.push(`The own endpoint is now ${now.url}.`);
-  if (before.auth_header !== now.auth_header) list.push(`Its key now goes in the header ${now.auth_header}.`);
+  if (before.auth_header !== now.auth_header) list.push(`Its key now goes in the header ${now.auth_header || 'Authorization: Bearer'}.`);
   return list;
 }
 

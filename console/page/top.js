@@ -6,7 +6,7 @@ import { failed } from './notice.js';
 
 export function drawTop(session) {
   fill(document.getElementById('top'),
-    h('a', { class: 'brand', href: '/' }, h('b', {}, 'sidekey'), ' console'),
+    h('a', { class: 'brand', href: '/' }, h('b', {}, 'sidekey'), h('span', {}, ' console')),
     session && h('div', { class: 'who' },
       h('span', { class: 'as' },
         h('span', { class: 'account', title: session.account || null }, session.account || 'All accounts'),

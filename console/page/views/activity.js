@@ -46,5 +46,5 @@ function row(entry) {
 // come later.
 function actionWords(action) {
   const text = String(action).replaceAll(/[._-]+/g, ' ');
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return (text.charAt(0).toUpperCase() + text.slice(1)).replace(/^Byo([ki])/, (_, which) => `BYO${which.toUpperCase()}`);
 }

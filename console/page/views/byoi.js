@@ -9,7 +9,7 @@ import { changesOf } from '../changes.js';
 export function byoiPanel(bot) {
   const id = fresh('byoi');
   const state = h('div', { 'data-part': 'byoi-state' });
-  const formPlace = h('div', {});
+  const formPlace = h('div', { class: 'form-place' });
   let form = null;
   const close = () => {
     if (form) form.forget();
@@ -55,16 +55,16 @@ export function byoiPanel(bot) {
       byoi && h('p', { class: 'banner accent', 'data-state': 'set' }, h('b', {}, 'Overrides BYOK.'), ' While this is set, every call goes to it and neither the gateway nor the keys above are used.'),
       byoi && h('dl', { class: 'facts' },
         h('dt', {}, 'Endpoint'), h('dd', { class: 'mono' }, byoi.url),
-        h('dt', {}, 'Key goes in'), h('dd', { class: 'mono' }, byoi.auth_header || 'Authorization')),
+        h('dt', {}, 'Key goes in'), h('dd', { class: 'mono' }, byoi.auth_header || 'Authorization: Bearer …')),
       !form && h('div', { class: 'actions' },
         button(byoi ? 'Change' : 'Set an own endpoint', edit, { 'data-act': 'byoi-edit', class: byoi ? 'quiet' : '' }),
         byoi && button('Clear', clear, { class: 'quiet bad', 'data-act': 'byoi-clear' })));
   };
   bot.watch(draw);
   return h('section', { class: 'card panel', 'aria-labelledby': id, 'data-panel': 'byoi' },
-    h('div', { class: 'panel-head' }, h('div', {},
+    h('div', { class: 'panel-head' },
       h('h2', { id }, 'Own endpoint (BYOI)'),
-      h('p', { class: 'soft' }, 'Bring your own infrastructure: send every call to an endpoint that you run or rent, past the AI gateway. It overrides BYOK.'))),
+      h('p', { class: 'soft' }, 'Bring your own infrastructure: send every call to an endpoint that you run or rent, past the AI gateway. It overrides BYOK.')),
     state, result, formPlace);
 }
 
@@ -73,7 +73,7 @@ function byoiForm(bot, close) {
   let match = bot.etag;
   const set = base.byoi || {};
   const url = field({ name: 'url', label: 'Endpoint', mono: true, value: set.url || '', placeholder: 'https://llm.example.com/v1', inputmode: 'url', help: 'Its base URL, with https. Where this sidecar’s operator allows only certain hosts, others are refused.' });
-  const header = field({ name: 'auth_header', label: 'Header for the key', mono: true, value: set.auth_header || 'Authorization', help: 'Authorization sends the key as “Bearer …”; any other header sends it as it is.' });
+  const header = field({ name: 'auth_header', label: 'Header for the key', mono: true, optional: true, value: set.auth_header || '', placeholder: 'Authorization: Bearer', help: 'Empty sends it as “Authorization: Bearer …”. A header named here carries the key as it is, with nothing before it.' });
   const key = field({ name: 'key', label: 'Key', secret: true, help: base.byoi ? 'Leave it empty to keep the stored one.' : 'What your endpoint asks of its callers.' });
   const fields = [url, header, key];
   const place = h('div', { class: 'result' });

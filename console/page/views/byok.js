@@ -11,15 +11,14 @@ export async function byokPanel(bot, signal) {
   const stored = new Set((bot.data.keys || []).map((key) => key.provider));
   const shown = all.filter((p) => p.panel || stored.has(p.slug));
   const id = fresh('byok');
+  const [knob, result] = byokSwitch(bot, id);
   const state = h('div', { 'data-part': 'byok-state' });
   bot.watch(() => fill(state, stateWords(bot)));
   return h('section', { class: 'card panel', 'aria-labelledby': id, 'data-panel': 'byok' },
     h('div', { class: 'panel-head' },
-      h('div', {},
-        h('h2', { id }, 'AI Gateway BYOK'),
-        h('p', { class: 'soft' }, 'Bring your own key: calls to a provider with a key here are billed to that key’s account, never to the platform’s.')),
-      byokSwitch(bot, id)),
-    state,
+      h('h2', { id }, 'AI Gateway BYOK'), knob,
+      h('p', { class: 'soft' }, 'Bring your own key: calls to a provider with a key here are billed to that key’s account, never to the platform’s.')),
+    result, state,
     h('ul', { class: 'providers' }, shown.map((p) => providerRow(p, bot))));
 }
 
@@ -40,6 +39,7 @@ function stateWords(bot) {
   return null;
 }
 
+// byokSwitch returns the switch, and the place for what goes wrong with it.
 function byokSwitch(bot, labelled) {
   const place = h('div', { class: 'result' });
   const knob = h('button', { type: 'button', role: 'switch', class: 'switch', 'aria-labelledby': labelled, 'data-act': 'byok' });
@@ -65,5 +65,5 @@ function byokSwitch(bot, labelled) {
     }
   };
   knob.addEventListener('click', () => whileBusy(knob, flip));
-  return h('div', { class: 'switch-place' }, h('div', { class: 'switch-row' }, words, knob), place);
+  return [h('div', { class: 'switch-row' }, words, knob), place];
 }

@@ -15,12 +15,13 @@ const ways = {
 };
 
 export function credentialFields(provider) {
-  const all = provider.fields.map((f) => make(provider, f));
-  const choice = ways[provider.slug];
-  if (!choice || choice.some(([, names]) => !names.some((name) => all.some((f) => f.name === name)))) return group(all, h('div', {}, all.map((f) => f.element)));
+  const choice = ways[provider.slug] || [];
+  const oneOf = choice.flatMap(([, names]) => names);
+  const all = provider.fields.map((f) => make(f, f.required || (oneOf.includes(f.name) && f.name !== 'sessionToken')));
+  if (choice.length === 0) return group(() => all, h('div', { class: 'fields' }, all.map((f) => f.element)));
 
   let chosen = 0;
-  const place = h('div', {});
+  const place = h('div', { class: 'fields' });
   const shown = () => {
     const others = choice.flatMap(([, names], i) => (i === chosen ? [] : names));
     return all.filter((f) => !others.includes(f.name));
@@ -36,29 +37,27 @@ export function credentialFields(provider) {
   const picker = h('fieldset', { class: 'ways' }, h('legend', {}, 'Kind of key'),
     choice.map(([words], i) => h('label', {},
       h('input', { type: 'radio', name, value: String(i), checked: i === 0, onchange: () => { chosen = i; draw(); } }), words)));
-  return group(shown, h('div', {}, picker, place), choice.flatMap(([, names]) => names));
+  return group(shown, h('div', { class: 'fields' }, picker, place));
 }
 
-function make(provider, f) {
+// make makes a field. It may be needed although the provider calls it optional:
+// that is so only as long as another way is open.
+function make(f, needed) {
   const isDocument = f.secret && /service.?account|document|file/i.test(f.name);
-  const settings = { name: f.name, label: f.label, help: f.help, secret: f.secret, optional: !f.required, mono: true };
+  const settings = { name: f.name, label: f.label, help: f.help, secret: f.secret, optional: !needed, mono: true };
   const made = isDocument ? documentField(settings) : field(settings);
-  return { ...made, required: f.required };
+  return { ...made, label: f.label, needed };
 }
 
-// group is what a form needs of some fields. those in oneOf are needed although
-// the provider calls them optional: they are so only as long as another way is
-// open.
-function group(fields, element, oneOf = []) {
-  const current = () => (typeof fields === 'function' ? fields() : fields);
-  const needed = (f) => f.required || (oneOf.includes(f.name) && f.name !== 'sessionToken');
+// group is what a form needs of some fields.
+function group(current, element) {
   return {
     element,
     fields: current,
     empty: () => current().every((f) => f.input.value.trim() === ''),
     // check says what is missing before anything is sent.
     check() {
-      const missing = current().filter((f) => needed(f) && f.input.value.trim() === '');
+      const missing = current().filter((f) => f.needed && f.input.value.trim() === '');
       for (const f of missing) f.complain(`Enter the ${f.label || f.name}.`);
       if (missing.length > 0) missing[0].input.focus();
       return missing.length === 0;

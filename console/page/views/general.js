@@ -51,7 +51,7 @@ function nameCard(bot) {
       event.preventDefault();
       whileBusy(submit, send);
     },
-  }, h('h2', {}, 'Name'), name.element, place, h('div', { class: 'actions' }, submit));
+  }, name.element, place, h('div', { class: 'actions' }, submit));
 }
 
 function factsCard(bot) {

@@ -10,7 +10,7 @@ import { hintWords, keyChanges, keyName } from '../changes.js';
 import { credentialFields } from './credential.js';
 import { drawAnswer } from './verdict.js';
 
-export function keyForm(provider, bot, slot, { cancel, saved }) {
+export function keyForm(provider, bot, slot, { cancel, saved, another }) {
   let base = bot.key(provider.slug, slot); // what the owner saw when this began
   const credential = credentialFields(provider);
   const label = field({
@@ -93,7 +93,8 @@ export function keyForm(provider, bot, slot, { cancel, saved }) {
 
   const intro = h('p', { class: 'soft' });
   const explain = () => fill(intro, base
-    ? [`Replaces `, h('span', { class: 'mono' }, hintWords(base)), '. To change only the label, leave the key empty.']
+    ? ['Replaces ', h('span', { class: 'mono' }, hintWords(base)), '. To change only the label, leave the key empty. ',
+      another && button('Keep it and add a second one for when it fails', another, { class: 'link', 'data-act': 'another' })]
     : `It is encrypted before it is stored. Nobody, you included, can read it here again.`);
   explain();
 

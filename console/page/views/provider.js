@@ -17,10 +17,12 @@ const maxSlots = 9; // credstore.MaxSlots
 export function providerRow(provider, bot) {
   const rows = new Map(); // slot to its row
   const element = h('li', { class: 'provider', 'data-provider': provider.slug });
-  const addRow = h('div', { class: 'add-slot' });
-  const open = (slot) => {
-    draw(slot);
-    rows.get(slot).edit();
+  const another = () => {
+    const used = bot.keys(provider.slug).map(slotOf);
+    let free = 1;
+    while (used.includes(free)) free += 1;
+    draw(free);
+    rows.get(free).edit();
   };
   const draw = (wanted) => {
     const slots = new Set(bot.keys(provider.slug).map(slotOf));
@@ -31,11 +33,10 @@ export function providerRow(provider, bot) {
       if (!slots.has(slot)) rows.delete(slot);
     }
     for (const slot of slots) {
-      if (!rows.has(slot)) rows.set(slot, slotRow(provider, bot, slot, () => draw()));
+      if (!rows.has(slot)) rows.set(slot, slotRow(provider, bot, slot, { redraw: () => draw(), another }));
     }
     const sorted = [...rows.keys()].sort((a, b) => a - b);
-    place(element, [...sorted.map((slot) => rows.get(slot).element), addRow]);
-    drawAdd(addRow, provider, bot, open);
+    place(element, sorted.map((slot) => rows.get(slot).element));
   };
   bot.watch(() => draw());
   return element;
@@ -52,18 +53,7 @@ function place(parent, wanted) {
   });
 }
 
-function drawAdd(row, provider, bot, open) {
-  const used = bot.keys(provider.slug).map(slotOf);
-  let free = 1;
-  while (used.includes(free)) free += 1;
-  const shown = used.length > 0 && free <= maxSlots;
-  row.hidden = !shown;
-  fill(row, shown && button(`Add another ${provider.name} key`, () => open(free), {
-    class: 'link', 'data-act': 'another', title: 'Tried when the keys before it fail',
-  }));
-}
-
-function slotRow(provider, bot, slot, redraw) {
+function slotRow(provider, bot, slot, { redraw, another }) {
   const id = fresh('key');
   const what = keyName(provider.slug, slot);
   const summary = h('div', { class: 'key-state' });
@@ -89,6 +79,7 @@ function slotRow(provider, bot, slot, redraw) {
     form = keyForm(provider, bot, slot, {
       cancel: () => { close(); focusAction('edit'); },
       saved: () => { close(); focusAction('edit'); },
+      another: bot.keys(provider.slug).length < maxSlots ? () => { close(); another(); } : null,
     });
     fill(formPlace, form.element);
     draw();
