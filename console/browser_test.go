@@ -19,6 +19,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 var screenshots = flag.String("screenshots", "", "a folder for pictures of the page, to look at")
@@ -139,6 +140,22 @@ func (x *tab) visit(t *testing.T, address string) {
 	x.until(t, `document.readyState === 'complete' && !document.querySelector('main[aria-busy=true]')`)
 }
 
+// signedIn opens a tab at an address, as somebody who has a session.
+func (b *browser) signedIn(t *testing.T, w *world, account, role, address string) *tab {
+	t.Helper()
+	x := b.open(t, w.url, address)
+	x.signIn(t, w.token(account, role, time.Hour))
+	return x
+}
+
+// signIn uses the form that is open, whichever view is below or behind it.
+func (x *tab) signIn(t *testing.T, token string) {
+	t.Helper()
+	x.fill(t, "input[name=token]", token)
+	x.keys(t, kb.Enter)
+	x.until(t, `!document.querySelector('input[name=token]') && !document.querySelector('main[aria-busy=true]')`)
+}
+
 // until waits for an expression to become true.
 func (x *tab) until(t *testing.T, expression string) {
 	t.Helper()
@@ -176,7 +193,12 @@ func (x *tab) fill(t *testing.T, selector, text string) {
 	t.Helper()
 	x.until(t, fmt.Sprintf(`document.querySelector(%q)`, selector))
 	eval[bool](t, x, fmt.Sprintf(`(() => { const e = document.querySelector(%q); e.focus(); e.select(); return true; })()`, selector))
-	x.do(t, command(input.InsertText, input.InsertTextParams{Text: text}))
+	x.do(t, typing(text))
+}
+
+// typing puts a text where the focus is, as a paste does.
+func typing(text string) chromedp.Action[chromedp.Void] {
+	return command(input.InsertText, input.InsertTextParams{Text: text})
 }
 
 // keys presses keys.

@@ -1,5 +1,5 @@
 // How elements are made. Text goes in as text, never as markup: a chatbot's name
-// may be anything. Nothing in the page uses innerHTML, and its policy forbids it.
+// may be anything. Nothing here parses text as markup, and the page's policy forbids it.
 
 const properties = new Set(['value', 'checked', 'disabled', 'hidden', 'required', 'multiple']);
 

@@ -22,7 +22,10 @@ async function begin() {
     return;
   }
   // The address stays: after sign-in the page is where it was meant to be.
-  show(main, signInView(signIn, begin));
+  show(main, signInView(signIn, () => {
+    if (new URLSearchParams(location.search).has('sign-in')) history.replaceState(null, '', '/');
+    return begin();
+  }));
 }
 
 function show(main, view) {
@@ -38,6 +41,8 @@ function drawConnection() {
   fill(document.getElementById('notices'), navigator.onLine ? null : offline);
 }
 
+// A page that the browser had kept, with what it showed, after a sign-out.
+window.addEventListener('pageshow', (event) => { if (event.persisted) location.reload(); });
 window.addEventListener('online', drawConnection);
 window.addEventListener('offline', drawConnection);
 drawConnection();

@@ -24,6 +24,7 @@ export function providerRow(provider, bot) {
     draw(free);
     rows.get(free).edit();
   };
+  const refocus = () => element.querySelector('[data-act="edit"]')?.focus();
   const draw = (wanted) => {
     const slots = new Set(bot.keys(provider.slug).map(slotOf));
     if (slots.size === 0) slots.add(1);
@@ -33,7 +34,7 @@ export function providerRow(provider, bot) {
       if (!slots.has(slot)) rows.delete(slot);
     }
     for (const slot of slots) {
-      if (!rows.has(slot)) rows.set(slot, slotRow(provider, bot, slot, { redraw: () => draw(), another }));
+      if (!rows.has(slot)) rows.set(slot, slotRow(provider, bot, slot, { redraw: () => draw(), another, refocus }));
     }
     const sorted = [...rows.keys()].sort((a, b) => a - b);
     place(element, sorted.map((slot) => rows.get(slot).element));
@@ -53,7 +54,7 @@ function place(parent, wanted) {
   });
 }
 
-function slotRow(provider, bot, slot, { redraw, another }) {
+function slotRow(provider, bot, slot, { redraw, another, refocus }) {
   const id = fresh('key');
   const what = keyName(provider.slug, slot);
   const summary = h('div', { class: 'key-state' });
@@ -106,7 +107,8 @@ function slotRow(provider, bot, slot, { redraw, another }) {
     try {
       await bot.change('DELETE', keyPath(provider.slug, slot), { match: key.etag });
       fill(result);
-      focusAction('edit');
+      if (element.isConnected) focusAction('edit');
+      else refocus(); // a second key's row goes with it
     } catch (problem) {
       if (problem.status !== 412) {
         fill(result, failed(problem));
