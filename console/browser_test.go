@@ -160,12 +160,12 @@ func (x *tab) signIn(t *testing.T, token string) {
 func (x *tab) until(t *testing.T, expression string) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(15 * time.Millisecond) { // between two looks
-		ok, err := chromedp.Run(x.ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
+		ok, err := chromedp.Run(x.ctx, chromedp.Evaluate[bool]("Promise.resolve("+expression+").then(Boolean)", chromedp.EvalAwaitPromise))
 		if ok && err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("never came true: %s (%v)\nthe page shows: %s", expression, err, x.text(t, "body"))
+			t.Fatalf("never came true: %s (%v)\nthe page shows: %s", expression, err, strings.Join(strings.Fields(x.text(t, "main")+x.text(t, "dialog")), " "))
 		}
 	}
 }

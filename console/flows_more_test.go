@@ -45,11 +45,11 @@ func flowClouds(t *testing.T, b *browser) {
 	file, private := serviceAccount(t)
 
 	x.press(t, act("vertex", "edit"))
-	x.fill(t, input("vertex", "serviceAccount"), `{"client_email"`)
+	x.fill(t, inputOf("vertex", "serviceAccount"), `{"client_email"`)
 	x.sees(t, row("vertex")+" .error", "not JSON")
-	x.fill(t, input("vertex", "serviceAccount"), `{"api_key":"x"}`)
+	x.fill(t, inputOf("vertex", "serviceAccount"), `{"api_key":"x"}`)
 	x.sees(t, row("vertex")+" .error", "client_email is missing")
-	x.fill(t, input("vertex", "serviceAccount"), "")
+	x.fill(t, inputOf("vertex", "serviceAccount"), "")
 	// A file is dropped on the field: it goes into the input, and nowhere else.
 	drop := func(content []byte) {
 		t.Helper()
@@ -64,22 +64,22 @@ func flowClouds(t *testing.T, b *browser) {
 	x.sees(t, row("vertex")+" .error", "too large")
 	drop(file)
 	x.sees(t, row("vertex")+" .about", "bot@acme-prod.iam.gserviceaccount.com of project acme-prod")
-	x.fill(t, input("vertex", "location"), "europe-west4")
+	x.fill(t, inputOf("vertex", "location"), "europe-west4")
 	x.press(t, act("vertex", "save"))
 	x.sees(t, row("vertex"), "····cdef")
 	if got := w.stored(t, "shop", "vertex", 1); !strings.Contains(got, `"location":"europe-west4"`) || !strings.Contains(got, "BEGIN PRIVATE KEY") {
 		t.Errorf("the service account was not stored as the gateway takes it")
 	}
 
-	access, secret := "AKIA"+strings.ToUpper(canary("")[:16]), canary("aws")
+	access, secret := "AKIA"+rand.Text()[:16], canary("aws")
 	x.press(t, act("bedrock", "edit"))
-	x.fill(t, input("bedrock", "apiKey"), "typed-before-the-choice")
+	x.fill(t, inputOf("bedrock", "apiKey"), "typed-before-the-choice")
 	x.press(t, row("bedrock")+" input[type=radio][value='1']")
 	x.press(t, act("bedrock", "save"))
 	x.sees(t, row("bedrock")+" .error", "Enter")
-	x.fill(t, input("bedrock", "accessKeyId"), access)
-	x.fill(t, input("bedrock", "secretAccessKey"), secret)
-	x.fill(t, input("bedrock", "region"), "us-east-1")
+	x.fill(t, inputOf("bedrock", "accessKeyId"), access)
+	x.fill(t, inputOf("bedrock", "secretAccessKey"), secret)
+	x.fill(t, inputOf("bedrock", "region"), "us-east-1")
 	x.press(t, act("bedrock", "save"))
 	x.sees(t, row("bedrock"), "····"+access[len(access)-4:])
 	if got := w.stored(t, "shop", "bedrock", 1); !strings.Contains(got, secret) || strings.Contains(got, "apiKey") {
@@ -88,11 +88,11 @@ func flowClouds(t *testing.T, b *browser) {
 
 	azure := canary("azure")
 	x.press(t, act("azure", "edit"))
-	x.fill(t, input("azure", "resourceName"), "not a host!")
-	x.fill(t, input("azure", "apiKey"), azure)
+	x.fill(t, inputOf("azure", "resourceName"), "not a host!")
+	x.fill(t, inputOf("azure", "apiKey"), azure)
 	x.press(t, act("azure", "save"))
-	x.until(t, fmt.Sprintf(`document.querySelector(%q).getAttribute('aria-invalid') === 'true' || document.querySelector(%q)`, input("azure", "resourceName"), row("azure")+" .notice.bad"))
-	x.fill(t, input("azure", "resourceName"), "acme-openai")
+	x.until(t, fmt.Sprintf(`document.querySelector(%q).getAttribute('aria-invalid') === 'true' || document.querySelector(%q)`, inputOf("azure", "resourceName"), row("azure")+" .notice.bad"))
+	x.fill(t, inputOf("azure", "resourceName"), "acme-openai")
 	x.press(t, act("azure", "save"))
 	x.sees(t, row("azure"), "····"+azure[len(azure)-4:])
 
@@ -183,8 +183,8 @@ func flowConflict(t *testing.T, b *browser) {
 	one.press(t, act("openai", "edit"))
 	two.saveKey(t, "openai", theirs, "From the other desk")
 
-	one.fill(t, input("openai", "key"), mine)
-	one.fill(t, input("openai", "label"), "Mine")
+	one.fill(t, inputOf("openai", "key"), mine)
+	one.fill(t, inputOf("openai", "label"), "Mine")
 	one.press(t, act("openai", "save"))
 	one.sees(t, ".conflict", "Changed by someone else")
 	one.sees(t, ".conflict", "····"+first[len(first)-4:]+" is now ····"+theirs[len(theirs)-4:])
@@ -193,7 +193,7 @@ func flowConflict(t *testing.T, b *browser) {
 		t.Errorf("the other's key was overwritten without a word")
 	}
 	one.press(t, ".conflict [data-act=keep]")
-	if got := eval[[]string](t, one, fmt.Sprintf(`[document.querySelector(%q).value, document.querySelector(%q).value]`, input("openai", "key"), input("openai", "label"))); got[0] != mine || got[1] != "Mine" {
+	if got := eval[[]string](t, one, fmt.Sprintf(`[document.querySelector(%q).value, document.querySelector(%q).value]`, inputOf("openai", "key"), inputOf("openai", "label"))); got[0] != mine || got[1] != "Mine" {
 		t.Errorf("what was typed is lost")
 	}
 	one.press(t, act("openai", "save"))
@@ -206,7 +206,7 @@ func flowConflict(t *testing.T, b *browser) {
 	one.press(t, act("openai", "delete"))
 	one.press(t, "dialog [data-act=confirm]")
 	one.sees(t, row("openai"), "No key")
-	two.fill(t, input("openai", "key"), theirs)
+	two.fill(t, inputOf("openai", "key"), theirs)
 	two.press(t, act("openai", "save"))
 	two.sees(t, ".conflict", "was deleted")
 	two.press(t, ".conflict [data-act=discard]")
@@ -259,8 +259,8 @@ func flowExpired(t *testing.T, b *browser) {
 	x.signIn(t, w.token("acme", "owner", 3*time.Second))
 	key := canary("sk-good")
 	x.press(t, act("openai", "edit"))
-	x.fill(t, input("openai", "key"), key)
-	x.until(t, `(await fetch('/api/v1/session')).status === 401`)
+	x.fill(t, inputOf("openai", "key"), key)
+	x.until(t, `fetch('/api/v1/session').then(r => r.status === 401)`)
 	x.press(t, act("openai", "save"))
 	x.sees(t, "dialog[open]", "session has ended")
 	if w.stored(t, "shop", "openai", 1) != "" {
@@ -274,14 +274,14 @@ func flowExpired(t *testing.T, b *browser) {
 
 	// Somebody else at the same screen finds nothing of it.
 	x.press(t, act("mistral", "edit"))
-	x.fill(t, input("mistral", "key"), key)
+	x.fill(t, inputOf("mistral", "key"), key)
 	x.press(t, ".top button") // signs out: a fresh document
 	x.sees(t, "h1", "Sign in")
 	x.signIn(t, w.token("acme", "owner", 3*time.Second))
 	x.visit(t, "/chatbots/shop/infrastructure")
 	x.press(t, act("mistral", "edit"))
-	x.fill(t, input("mistral", "key"), key)
-	x.until(t, `(await fetch('/api/v1/session')).status === 401`)
+	x.fill(t, inputOf("mistral", "key"), key)
+	x.until(t, `fetch('/api/v1/session').then(r => r.status === 401)`)
 	x.press(t, act("mistral", "save"))
 	x.sees(t, "dialog[open]", "session has ended")
 	x.signIn(t, w.token("globex", "owner", time.Hour))
@@ -324,7 +324,7 @@ func flowOffline(t *testing.T, b *browser) {
 	x := b.signedIn(t, w, "acme", "owner", "/chatbots/shop/infrastructure")
 	key := canary("sk-good")
 	x.press(t, act("openai", "edit"))
-	x.fill(t, input("openai", "key"), key)
+	x.fill(t, inputOf("openai", "key"), key)
 	w.away.Store(true)
 	x.press(t, act("openai", "save"))
 	x.sees(t, row("openai")+" .notice.bad", "cannot be reached")
@@ -336,7 +336,7 @@ func flowOffline(t *testing.T, b *browser) {
 	x.press(t, ".tabs a:nth-child(2)")
 	x.sees(t, "h1", "Shop")
 	x.press(t, act("openai", "edit"))
-	x.fill(t, input("openai", "key"), key)
+	x.fill(t, inputOf("openai", "key"), key)
 	w.away.Store(true)
 	x.press(t, act("openai", "save"))
 	x.sees(t, row("openai")+" .notice.bad", "cannot be reached")
@@ -369,8 +369,8 @@ func flowPhone(t *testing.T, b *browser) {
 	for _, slug := range []string{"openai", "vertex", "bedrock", "azure"} {
 		x.press(t, act(slug, "edit"))
 	}
-	x.fill(t, input("openai", "key"), canary("sk-bad"))
-	x.fill(t, input("openai", "label"), strings.Repeat("label", 15))
+	x.fill(t, inputOf("openai", "key"), canary("sk-bad"))
+	x.fill(t, inputOf("openai", "label"), strings.Repeat("label", 15))
 	x.press(t, act("openai", "test-new"))
 	x.sees(t, row("openai"), "does not accept")
 	fits("open forms")

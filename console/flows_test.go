@@ -46,7 +46,7 @@ func row(slug string) string { return fmt.Sprintf("[data-provider=%s]", slug) }
 func act(slug, action string) string {
 	return fmt.Sprintf("[data-provider=%s] [data-act=%s]", slug, action)
 }
-func input(slug, name string) string {
+func inputOf(slug, name string) string {
 	return fmt.Sprintf("[data-provider=%s] input[name=%s]", slug, name)
 }
 
@@ -59,9 +59,9 @@ const (
 func (x *tab) saveKey(t *testing.T, slug, key, label string) {
 	t.Helper()
 	x.press(t, act(slug, "edit"))
-	x.fill(t, input(slug, "key"), key)
+	x.fill(t, inputOf(slug, "key"), key)
 	if label != "" {
-		x.fill(t, input(slug, "label"), label)
+		x.fill(t, inputOf(slug, "label"), label)
 	}
 	x.press(t, act(slug, "save"))
 	x.sees(t, row(slug), "····"+key[len(key)-4:])
@@ -125,19 +125,19 @@ func flowKey(t *testing.T, b *browser) {
 	key, second, bad := canary("sk-good"), canary("sk-good"), canary("sk-bad")
 
 	x.press(t, act("openai", "edit"))
-	x.until(t, fmt.Sprintf(`document.activeElement === document.querySelector(%q)`, input("openai", "key")))
+	x.until(t, fmt.Sprintf(`document.activeElement === document.querySelector(%q)`, inputOf("openai", "key")))
 	x.press(t, act("openai", "save")) // nothing typed yet
 	x.sees(t, row("openai")+" .error", "Enter")
 
-	x.fill(t, input("openai", "key"), bad)
+	x.fill(t, inputOf("openai", "key"), bad)
 	x.press(t, act("openai", "test-new"))
 	x.sees(t, row("openai")+" [data-result=invalid]", "does not accept this key")
 	x.sees(t, row("openai")+" [data-result=invalid] blockquote", "Incorrect API key provided")
 
-	x.fill(t, input("openai", "key"), key)
+	x.fill(t, inputOf("openai", "key"), key)
 	x.press(t, act("openai", "test-new"))
 	x.sees(t, row("openai")+" [data-result=valid]", "knows this key")
-	x.fill(t, input("openai", "label"), "Billing project")
+	x.fill(t, inputOf("openai", "label"), "Billing project")
 	x.press(t, act("openai", "save"))
 	x.sees(t, row("openai")+" .hint", "····"+key[len(key)-4:])
 	x.sees(t, row("openai")+" .label", "Billing project")
@@ -151,7 +151,7 @@ func flowKey(t *testing.T, b *browser) {
 	x.sees(t, row("openai")+" .tested", "Valid")
 
 	x.press(t, act("openai", "edit")) // the label alone
-	x.fill(t, input("openai", "label"), "Another project")
+	x.fill(t, inputOf("openai", "label"), "Another project")
 	x.press(t, act("openai", "save"))
 	x.sees(t, row("openai")+" .label", "Another project")
 	if got := w.stored(t, "shop", "openai", 1); got != key {
@@ -247,7 +247,7 @@ func flowSlots(t *testing.T, b *browser) {
 	x.saveKey(t, "mistral", first, "")
 	x.press(t, act("mistral", "edit"))
 	x.press(t, act("mistral", "another"))
-	x.fill(t, input("mistral", "key"), second)
+	x.fill(t, inputOf("mistral", "key"), second)
 	x.press(t, act("mistral", "save"))
 	x.sees(t, row("mistral")+" [data-slot='2']", "····"+second[len(second)-4:])
 	if w.stored(t, "shop", "mistral", 1) != first || w.stored(t, "shop", "mistral", 2) != second {

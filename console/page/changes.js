@@ -52,9 +52,16 @@ export function hintWords(key) {
   return key.hint ? `····${key.hint}` : 'a key without a hint';
 }
 
-// itemWords says which part of a chatbot an entry of the audit trail is about.
-export function itemWords(item = '') {
-  const [kind, slug, slot] = item.split('#');
-  if (kind === 'key' && slug) return `· ${keyName(slug, Number(slot) || 1)}`;
-  return item && item !== 'settings' ? `· ${item}` : '';
+const things = { chatbot: 'the chatbot', settings: 'the chatbot', byok: 'BYOK', byoi: 'the own endpoint' };
+
+const deeds = {
+  create: 'Created', rename: 'Renamed', delete: 'Deleted', 'switch on': 'Switched on', 'switch off': 'Switched off',
+  set: 'Set', replace: 'Replaced', label: 'Labelled', test: 'Tested',
+};
+
+// entryWords is an entry of the audit trail as a deed and a thing. What a later
+// version may do is shown as it is called.
+export function entryWords({ action, item = '' }) {
+  const [slug, slot] = item.split('#');
+  return [deeds[action] || action, things[item] || `the ${keyName(slug, Number(slot) || 1)}`];
 }

@@ -5,13 +5,13 @@ import { fill, fresh, h, say } from './dom.js';
 import { failed } from './notice.js';
 
 // field makes one. secret is a password-type input that no browser is asked to
-// remember.
-export function field({ name, label, help, value = '', secret = false, optional = false, mono = false, ...attributes }) {
+// remember; lines has room for several.
+export function field({ name, label, help, value = '', secret = false, optional = false, mono = false, lines = false, ...attributes }) {
   const id = fresh('field');
   const error = h('p', { class: 'error', id: `${id}-error`, hidden: true });
   const described = [help && `${id}-help`, `${id}-error`].filter(Boolean).join(' ');
-  const input = h('input', {
-    id, name, type: secret ? 'password' : 'text', value, autocomplete: 'off', autocapitalize: 'off', spellcheck: 'false',
+  const input = h(lines ? 'textarea' : 'input', {
+    id, name, type: lines ? null : secret ? 'password' : 'text', rows: lines ? '3' : null, value, autocomplete: 'off', autocapitalize: 'off', spellcheck: 'false',
     'aria-describedby': described, class: mono || secret ? 'mono' : null,
     'data-1p-ignore': secret, 'data-lpignore': secret ? 'true' : null, ...attributes,
   });

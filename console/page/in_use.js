@@ -16,7 +16,7 @@ export function changed(id, inUse) {
   const before = until.get(id) || 0;
   until.set(id, now ? Math.max(before, Date.now()) : Date.now() + seconds * 1000);
   for (const draw of watchers) draw();
-  say(now ? 'In use now.' : `In use within ${Math.ceil(seconds / 60)} minutes.`);
+  say(now ? 'In use now.' : `In use within ${seconds < 60 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`}.`);
 }
 
 // recall works out what is left of a change made before this page was loaded,

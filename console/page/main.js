@@ -22,10 +22,7 @@ async function begin() {
     return;
   }
   // The address stays: after sign-in the page is where it was meant to be.
-  show(main, signInView(signIn, () => {
-    if (new URLSearchParams(location.search).has('sign-in')) history.replaceState(null, '', '/');
-    return begin();
-  }));
+  show(main, signInView(signIn, begin));
 }
 
 function show(main, view) {

@@ -9,7 +9,7 @@ export function drawTop(session) {
     h('a', { class: 'brand', href: '/' }, h('b', {}, 'sidekey'), h('span', {}, ' console')),
     session && h('div', { class: 'who' },
       h('span', { class: 'as' },
-        h('span', { class: 'account', title: session.account || null }, session.account || 'All accounts'),
+        h('span', { class: 'account', title: session.account || session.name || null }, session.account || 'All accounts'),
         h('span', { class: 'role' }, session.role)),
       button('Sign out', async () => {
         try {

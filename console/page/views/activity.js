@@ -4,7 +4,7 @@ import { call, path, query } from '../api.js';
 import { button, h } from '../dom.js';
 import { failed } from '../notice.js';
 import { moment } from '../time.js';
-import { itemWords } from '../changes.js';
+import { entryWords } from '../changes.js';
 
 export async function activityTab(bot, signal) {
   const load = async (cursor) => (await call('GET', path`/chatbots/${bot.id}/audit` + query({ limit: '50', cursor }), { signal })).data;
@@ -36,15 +36,9 @@ export async function activityTab(bot, signal) {
 }
 
 function row(entry) {
+  const [deed, thing] = entryWords(entry);
   return h('tr', {},
-    h('td', {}, h('b', {}, actionWords(entry.action)), ' ', itemWords(entry.item), entry.detail && h('span', { class: 'detail soft' }, entry.detail)),
-    h('td', {}, entry.actor, entry.role && h('span', { class: 'role' }, entry.role)),
+    h('td', {}, h('b', {}, deed), ` ${thing}`, entry.detail && h('span', { class: 'detail soft' }, entry.detail)),
+    h('td', {}, entry.actor, entry.role && entry.role !== entry.actor && h('span', { class: 'role' }, entry.role)),
     h('td', { class: 'when' }, moment(entry.at)));
-}
-
-// actionWords turns "key.set" or "byok_on" into words, also for actions that
-// come later.
-function actionWords(action) {
-  const text = String(action).replaceAll(/[._-]+/g, ' ');
-  return (text.charAt(0).toUpperCase() + text.slice(1)).replace(/^Byo([ki])/, (_, which) => `BYO${which.toUpperCase()}`);
 }

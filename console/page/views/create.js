@@ -25,6 +25,8 @@ export function createView() {
       const { data } = await call('POST', '/chatbots', { body });
       await go(`/chatbots/${encodeURIComponent(data.id)}/infrastructure`, { replace: true });
     } catch (problem) {
+      // The id is taken; the API names no field, as it may be somebody else's.
+      if (problem.code === 'exists') problem.errors = [{ field: 'id', message: 'This id is taken. Choose another one, or leave it empty.' }];
       showProblem(problem, fields, place);
     }
   };

@@ -44,10 +44,13 @@ export function credentialFields(provider) {
 // that is so only as long as another way is open.
 function make(f, needed) {
   const isDocument = f.secret && /service.?account|document|file/i.test(f.name);
-  const settings = { name: f.name, label: f.label, help: f.help, secret: f.secret, optional: !needed, mono: true };
+  const settings = { name: f.name, label: f.label, help: f.help, secret: f.secret, optional: !needed, mono: true, lines: lined.includes(f.name) };
   const made = isDocument ? documentField(settings) : field(settings);
   return { ...made, label: f.label, needed };
 }
+
+// lined fields hold a list, one entry a line.
+const lined = ['modelMappings'];
 
 // group is what a form needs of some fields.
 function group(current, element) {

@@ -7,14 +7,11 @@ import { open } from '../dialog.js';
 
 // signInView lets somebody in by sign, then calls done.
 export function signInView(sign, done) {
-  const failed = new URLSearchParams(location.search).get('sign-in') === 'failed';
   return {
     title: 'Sign in',
     content: h('section', { class: 'sign-in' },
       h('h1', {}, 'Sign in'),
       h('p', { class: 'lead' }, 'Manage which provider keys your chatbots use, and so whose account pays.'),
-      failed && h('div', { class: 'notice bad', role: 'alert' },
-        h('p', {}, 'That link was used before or is no longer valid. Start the console again for a new one, or sign in with a token.')),
       h('div', { class: 'card' }, tokenForm(sign, done)),
       h('details', {},
         h('summary', {}, 'Where do I get a token?'),

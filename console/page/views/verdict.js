@@ -22,11 +22,16 @@ const meaning = {
   inconclusive: 'did not say whether this key is good.',
 };
 
+// hasWords: the console's own sentence for a good key would only say it twice.
+function hasWords(provider, answer) {
+  return answer.message && answer.message !== `${provider.name} accepts the key`;
+}
+
 // drawAnswer shows a result, with the provider's own words where it had any.
 export function drawAnswer(place, provider, answer) {
   const sentence = `${provider.name} ${meaning[answer.result] || 'answered.'}`;
   fill(place, h('div', { class: 'answer', 'data-result': answer.result },
     h('p', {}, verdict(answer.result), ' ', sentence),
-    answer.message && h('blockquote', {}, answer.message, answer.status ? h('span', { class: 'soft' }, ` (${answer.status})`) : '')));
-  say(`${sentence} ${answer.message || ''}`);
+    hasWords(provider, answer) && h('blockquote', {}, answer.message, answer.status ? h('span', { class: 'soft' }, ` (${answer.status})`) : '')));
+  say(`${sentence} ${hasWords(provider, answer) ? answer.message : ''}`);
 }
