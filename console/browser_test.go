@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
@@ -27,8 +28,14 @@ var screenshots = flag.String("screenshots", "", "a folder for pictures of the p
 // patience is how long a test waits for what a page should come to show.
 const patience = 20 * time.Second
 
-// A browser is a real one. Each tab has cookies and storage of its own.
-type browser struct{ ctx context.Context }
+// A browser is a real one. Each tab has cookies and storage of its own. A tab
+// takes longer to open than most flows take, so those that are done with are
+// used again, as empty as new ones.
+type browser struct {
+	ctx  context.Context
+	mu   sync.Mutex
+	free []*tab
+}
 
 // chromium finds a Chromium. In CI it must be there.
 func chromium(t *testing.T) string {
@@ -58,7 +65,7 @@ func startBrowser(t *testing.T) *browser {
 	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
 		t.Fatal(err)
 	}
-	return &browser{ctx}
+	return &browser{ctx: ctx}
 }
 
 // A tab is one page, and takes down all that it says, asks and is told.
@@ -71,16 +78,46 @@ type tab struct {
 	requests []string
 }
 
-// open opens a tab with a profile of its own, and shows an address of the page.
+// open shows an address of the page in a tab with a profile of its own.
 func (b *browser) open(t *testing.T, home, address string) *tab {
 	t.Helper()
-	x := &tab{home: home}
-	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(x.listen))
-	t.Cleanup(cancel)
-	x.ctx = ctx
-	x.do(t, command(network.Enable, network.EnableParams{}), command(log.Enable, cdp.Empty{}), chromedp.EmulateViewport(1100, 900))
+	x := b.take()
+	if x == nil {
+		x = &tab{}
+		ctx, _ := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(x.listen)) // ends with the browser
+		x.ctx = ctx
+		x.do(t, command(network.Enable, network.EnableParams{}), command(log.Enable, cdp.Empty{}))
+	}
+	x.home = home
+	x.do(t, chromedp.EmulateViewport(1100, 900))
 	x.visit(t, address)
+	t.Cleanup(func() { b.giveBack(x) })
 	return x
+}
+
+func (b *browser) take() *tab {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.free) == 0 {
+		return nil
+	}
+	x := b.free[len(b.free)-1]
+	b.free = b.free[:len(b.free)-1]
+	return x
+}
+
+// giveBack empties a tab for the next flow. One that cannot be emptied is left.
+func (b *browser) giveBack(x *tab) {
+	if chromedp.Do(x.ctx, chromedp.Navigate("about:blank"), command(network.ClearBrowserCookies, cdp.Empty{}),
+		command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{})) != nil {
+		return
+	}
+	x.mu.Lock()
+	x.said, x.requests = nil, nil
+	x.mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free = append(b.free, x)
 }
 
 func (x *tab) listen(event any) {

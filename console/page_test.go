@@ -92,8 +92,12 @@ func TestPageFilesFitTogether(t *testing.T) {
 	forbidden := regexp.MustCompile(`(?i)innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|localStorage|sessionStorage|indexedDB|https?://(?:[a-z0-9-]+\.)*[a-z]+/?['"]\)|<script(?: type="module")?>|<style|\son[a-z]+="|\sstyle=|@import|url\(`)
 	imports := regexp.MustCompile(`(?m)^(?:import|\} from) .*?'(\.[^']+)';$|^import \{[^}]*\} from '(\.[^']+)';$`)
 	names := regexp.MustCompile(`(?:href|src)="(/page/[^"]+)"`)
+	document, err := os.ReadFile("page/index.html")
+	if err != nil {
+		t.Fatal(err)
+	}
 	seen := 0
-	err := fs.WalkDir(os.DirFS("page"), ".", func(name string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(os.DirFS("page"), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -108,6 +112,10 @@ func TestPageFilesFitTogether(t *testing.T) {
 		}
 		if found := forbidden.FindString(text); found != "" {
 			t.Errorf("%s has %q", name, found)
+		}
+		// Else a browser learns of it only when it has read who imports it.
+		if strings.HasSuffix(name, ".js") && !strings.Contains(string(document), `"/page/`+name+`"`) {
+			t.Errorf("index.html does not name %s", name)
 		}
 		for _, m := range imports.FindAllStringSubmatch(text, -1) {
 			if target := path.Join(path.Dir(name), m[1]+m[2]); ask(t, "GET", "/page/"+target).StatusCode != 200 {
