@@ -116,6 +116,26 @@ func reason(err error) string {
 	return "invalid"
 }
 
+// A PublicKey is one that tokens may be signed for.
+type PublicKey struct {
+	ID  string // kid, "" if the document gave none
+	Key any    // ed25519.PublicKey or *rsa.PublicKey
+}
+
+// ParsePublicKeys reads the documents that identity.token.public_keys may name,
+// for others who verify tokens by the same rules.
+func ParsePublicKeys(doc []byte) ([]PublicKey, error) {
+	keys, err := parsePublicKeys(doc)
+	out := make([]PublicKey, len(keys))
+	for i, k := range keys {
+		out[i] = PublicKey{k.id, k.key}
+	}
+	return out, err
+}
+
+// MinTokenSecret is the least size of an HS256 secret, in bytes.
+const MinTokenSecret = minTokenSecret
+
 // parsePublicKeys reads a PEM document (one or more PUBLIC KEY or CERTIFICATE
 // blocks) or a JWKS (RFC 7517).
 func parsePublicKeys(doc []byte) ([]publicKey, error) {

@@ -20,6 +20,7 @@ type Config struct {
 	Limits    Limits    `mapstructure:"limits"`
 	Timeouts  Timeouts  `mapstructure:"timeouts"`
 	Log       Log       `mapstructure:"log"`
+	Console   Console   `mapstructure:"console"`
 }
 
 // A Ref points at a secret (or a public key): env:NAME or file:/path.
@@ -174,6 +175,20 @@ type Timeouts struct {
 	ClientIdle   time.Duration `mapstructure:"client_idle"`
 }
 
+// Console is the owners' API and page. Sidecars do not use it, nor read its
+// secrets.
+type Console struct {
+	Listen string      `mapstructure:"listen"`
+	Auth   ConsoleAuth `mapstructure:"auth"`
+	Notify []string    `mapstructure:"notify"`
+}
+
+// ConsoleAuth holds what sign-ins are verified with.
+type ConsoleAuth struct {
+	Secret     Ref `mapstructure:"secret"`
+	PublicKeys Ref `mapstructure:"public_keys"`
+}
+
 // Log says what is logged and how.
 type Log struct {
 	Level  string `mapstructure:"level"`
@@ -199,6 +214,7 @@ func DefaultConfig() Config {
 			Dial: 5 * time.Second, Write: 30 * time.Second, HeaderWait: 10 * time.Minute, Idle: 5 * time.Minute,
 			ClientHeader: 10 * time.Second, ClientBody: time.Minute, ClientIdle: 90 * time.Second,
 		},
-		Log: Log{Level: "info", Format: "auto"},
+		Log:     Log{Level: "info", Format: "auto"},
+		Console: Console{Listen: "127.0.0.1:8789"},
 	}
 }

@@ -60,12 +60,18 @@ type resolver struct {
 	files  []string
 }
 
-// secrets reads every secret of the configuration.
+// secrets reads every secret of the configuration that serve needs. Those of the
+// console are not among them: a sidecar that held them could sign anybody in.
 func (r *resolver) secrets(ld *loaded) []Problem {
+	return r.secretsOf(ld, func(path string) bool { return !strings.HasPrefix(path, "console.") })
+}
+
+// secretsOf reads the secrets at the places that are needed.
+func (r *resolver) secretsOf(ld *loaded, needed func(path string) bool) []Problem {
 	var problems []Problem
 	for _, leaf := range schema().leaves() {
 		reference, _ := leaf.value(&ld.Config).(Ref)
-		if reference == "" {
+		if reference == "" || !needed(leaf.path) {
 			continue
 		}
 		secret, warning, err := r.read(reference)
@@ -76,7 +82,7 @@ func (r *resolver) secrets(ld *loaded) []Problem {
 			problems = append(problems, problemOf(leaf.path, err))
 			continue
 		}
-		if warning != "" && leaf.path != "identity.token.public_keys" {
+		if warning != "" && !strings.HasSuffix(leaf.path, ".public_keys") {
 			ld.Warnings = append(ld.Warnings, ld.place(problemOf(leaf.path, errors.New(warning))))
 		}
 		ld.Secrets[leaf.path] = secret

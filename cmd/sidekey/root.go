@@ -76,7 +76,7 @@ provider, and hands it to the gateway with the request.`,
 			root.AddCommand(c)
 		}
 	}
-	add(groupServe, a.serveCommand(), a.checkCommand(), a.storeCommand(), a.tokenCommand())
+	add(groupServe, a.serveCommand(), a.checkCommand(), a.consoleCommand(), a.storeCommand(), a.tokenCommand())
 	add(groupOwner, a.keysCommand(), a.byokCommand(), a.byoiCommand())
 	add(groupTry, a.demoCommand(), a.detectCommand(), a.sandboxCommand(), a.benchCommand())
 	root.SetUsageTemplate(usageTemplate)

@@ -49,6 +49,7 @@ func validate(cfg *Config) []Problem {
 		c.rule(fmt.Sprintf("detect.rules[%d]", i), r)
 	}
 	c.store(cfg)
+	c.console(cfg)
 	c.cache(&cfg.Cache)
 	c.word("byok.route", cfg.BYOK.Route, "gateway", "direct")
 	c.word("byok.guard", cfg.BYOK.Guard, "strict", "report", "off")
