@@ -76,7 +76,7 @@ func flowClouds(t *testing.T, b *browser) {
 	x.fill(t, inputOf("bedrock", "apiKey"), "typed-before-the-choice")
 	x.press(t, row("bedrock")+" input[type=radio][value='1']")
 	x.press(t, act("bedrock", "save"))
-	x.sees(t, row("bedrock")+" .error", "Enter")
+	x.sees(t, row("bedrock")+" .error", "Access key ID is missing.")
 	x.fill(t, inputOf("bedrock", "accessKeyId"), access)
 	x.fill(t, inputOf("bedrock", "secretAccessKey"), secret)
 	x.fill(t, inputOf("bedrock", "region"), "us-east-1")

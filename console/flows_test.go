@@ -127,7 +127,7 @@ func flowKey(t *testing.T, b *browser) {
 	x.press(t, act("openai", "edit"))
 	x.until(t, fmt.Sprintf(`document.activeElement === document.querySelector(%q)`, inputOf("openai", "key")))
 	x.press(t, act("openai", "save")) // nothing typed yet
-	x.sees(t, row("openai")+" .error", "Enter")
+	x.sees(t, row("openai")+" .error", "API key is missing.")
 
 	x.fill(t, inputOf("openai", "key"), bad)
 	x.press(t, act("openai", "test-new"))

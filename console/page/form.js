@@ -25,7 +25,7 @@ export function field({ name, label, help, value = '', secret = false, optional 
     else input.removeAttribute('aria-invalid');
   };
   input.addEventListener('input', () => complain(''));
-  return { name, element, input, complain };
+  return { name, label, element, input, complain };
 }
 
 // forget empties the fields that hold secrets.
@@ -33,6 +33,12 @@ export function forget(fields) {
   for (const f of fields) {
     if (f.input.type === 'password') f.input.value = '';
   }
+}
+
+// sentence makes one of what the API says about a field: "is missing".
+function sentence(label, message) {
+  const whole = /^[a-z]/.test(message) ? `${label} ${message}` : message;
+  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }
 
 // showProblem puts each error beside its field, what is left into place, and
@@ -46,7 +52,7 @@ export function showProblem(problem, fields, place) {
       left.push(message);
       continue;
     }
-    found.complain(message);
+    found.complain(sentence(found.label, message));
     first ||= found;
   }
   if (first) {

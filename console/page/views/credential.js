@@ -46,7 +46,7 @@ function make(f, needed) {
   const isDocument = f.secret && /service.?account|document|file/i.test(f.name);
   const settings = { name: f.name, label: f.label, help: f.help, secret: f.secret, optional: !needed, mono: true, lines: lined.includes(f.name) };
   const made = isDocument ? documentField(settings) : field(settings);
-  return { ...made, label: f.label, needed };
+  return { ...made, needed };
 }
 
 // lined fields hold a list, one entry a line.
@@ -61,7 +61,7 @@ function group(current, element) {
     // check says what is missing before anything is sent.
     check() {
       const missing = current().filter((f) => f.needed && f.input.value.trim() === '');
-      for (const f of missing) f.complain(`Enter the ${f.label || f.name}.`);
+      for (const f of missing) f.complain(`${f.label || f.name} is missing.`);
       if (missing.length > 0) missing[0].input.focus();
       return missing.length === 0;
     },
