@@ -17,6 +17,7 @@ import (
 func TestPageFlows(t *testing.T) {
 	b := startBrowser(t)
 	for name, flow := range map[string]func(*testing.T, *browser){
+		"the operator arrives by the link that is good once":       flowLink,
 		"a newcomer signs in and creates a chatbot":                flowFirst,
 		"a key is entered, tested, saved, replaced and deleted":    flowKey,
 		"a key is set with nothing but a keyboard":                 flowKeyboard,
@@ -66,6 +67,23 @@ func (x *tab) saveKey(t *testing.T, slug, key, label string) {
 	x.press(t, act(slug, "save"))
 	x.sees(t, row(slug), "····"+key[len(key)-4:])
 	x.until(t, fmt.Sprintf("!document.querySelector(%q)", row(slug)+" form"))
+}
+
+func flowLink(t *testing.T, b *browser) {
+	w := newWorld(t)
+	w.create(t, "acme", "shop", "Shop")
+	link := strings.TrimPrefix(w.c.SignInLink(w.url), w.url)
+	x := b.open(t, w.url, link)
+	x.sees(t, ".top", "operator")
+	x.sees(t, ".rows", "Shop")
+	if at := eval[string](t, x, `location.href`); at != w.url+"/" {
+		t.Errorf("the code stays in the address: %s", at)
+	}
+	x.quiet(t)
+	x = b.open(t, w.url, link)
+	x.sees(t, "body", "used before")
+	x.visit(t, "/")
+	x.sees(t, "h1", "Sign in")
 }
 
 func flowFirst(t *testing.T, b *browser) {

@@ -29,6 +29,7 @@ const pageSecret = "a secret of the page's tests, of 32 bytes or more"
 // store of its own. It keeps all that it ever answered.
 type world struct {
 	url   string
+	c     *console.Console
 	owner *credstore.Owner
 	cache *credstore.Cache
 	away  atomic.Bool // hangs up on whoever calls
@@ -73,6 +74,7 @@ func newWorld(t *testing.T, set ...func(*testing.T, *console.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.c = c
 	s := httptest.NewServer(w.recorded(c))
 	w.url = s.URL
 	t.Cleanup(func() {
