@@ -14,6 +14,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/sidekey/sidekey/console"
 )
 
 // serviceAccount is a file as Google's console makes it.
@@ -62,6 +64,9 @@ func flowClouds(t *testing.T, b *browser) {
 	}
 	drop(bytes.Repeat([]byte("x"), 20<<10))
 	x.sees(t, row("vertex")+" .error", "too large")
+	x.fill(t, inputOf("vertex", "serviceAccount"), string(file)) // pasted, with its line breaks
+	x.sees(t, row("vertex")+" .about", "of project acme-prod")
+	x.fill(t, inputOf("vertex", "serviceAccount"), "")
 	drop(file)
 	x.sees(t, row("vertex")+" .about", "bot@acme-prod.iam.gserviceaccount.com of project acme-prod")
 	x.fill(t, inputOf("vertex", "location"), "europe-west4")
@@ -272,6 +277,12 @@ func flowExpired(t *testing.T, b *browser) {
 		t.Errorf("the key was not stored, or the page is another")
 	}
 
+	// Another tab signs in anew: the cookie is shared, and this page's token for
+	// changes is that of the old session.
+	x.until(t, fmt.Sprintf(`fetch('/api/v1/session', {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify({token: %q})}).then(r => r.ok)`, w.token("acme", "owner", time.Hour)))
+	x.press(t, byokSwitch)
+	x.until(t, fmt.Sprintf(`document.querySelector(%q).getAttribute('aria-checked') === 'true'`, byokSwitch))
+
 	// Somebody else at the same screen finds nothing of it.
 	x.press(t, act("mistral", "edit"))
 	x.fill(t, inputOf("mistral", "key"), key)
@@ -287,6 +298,38 @@ func flowExpired(t *testing.T, b *browser) {
 	x.signIn(t, w.token("globex", "owner", time.Hour))
 	x.until(t, `document.querySelector('[data-view=problem]')`)
 	w.leaks(t, x, key)
+	x.quiet(t)
+}
+
+// A console that may store keys and not open them, and an owner in a hurry.
+func flowRoles(t *testing.T, b *browser) {
+	w := newWorld(t, func(_ *testing.T, cfg *console.Config) { cfg.Decrypts = func() bool { return false } })
+	w.create(t, "acme", "shop", "Shop")
+	x := b.signedIn(t, w, "acme", "owner", "/chatbots/shop/infrastructure")
+	x.saveKey(t, "openai", canary("sk-good"), "")
+	if eval[bool](t, x, fmt.Sprintf(`Boolean(document.querySelector(%q))`, act("openai", "test"))) {
+		t.Error("the test of a stored key is offered, and cannot work")
+	}
+	x.press(t, act("openai", "edit"))
+	x.fill(t, inputOf("openai", "key"), canary("sk-good"))
+	for i := 0; !eval[bool](t, x, fmt.Sprintf(`Boolean(document.querySelector(%q))`, row("openai")+" .notice.bad")); i++ {
+		if i > 40 {
+			t.Fatal("tests are not limited")
+		}
+		x.press(t, act("openai", "test-new"))
+		x.until(t, fmt.Sprintf(`!document.querySelector(%q)`, act("openai", "test-new")+"[aria-busy]"))
+	}
+	x.sees(t, row("openai")+" .notice.bad", "Too many attempts. Try again in")
+
+	// The key is deleted by somebody else: the row tells the truth again.
+	x.press(t, act("openai", "cancel"))
+	if err := w.owner.Delete(t.Context(), "shop", "openai", "acme"); err != nil {
+		t.Fatal(err)
+	}
+	x.press(t, act("openai", "delete"))
+	x.press(t, "dialog [data-act=confirm]")
+	x.sees(t, row("openai"), "no longer exists")
+	x.sees(t, row("openai"), "No key")
 	x.quiet(t)
 }
 

@@ -30,6 +30,7 @@ func TestPageFlows(t *testing.T) {
 		"an operator searches, filters and pages":                  flowOperator,
 		"two people edit one key":                                  flowConflict,
 		"two people edit one chatbot":                              flowConflicts,
+		"a console that cannot open keys, and limits":              flowRoles,
 		"a session ends in the midst of something":                 flowExpired,
 		"names and labels that would like to be scripts stay text": flowXSS,
 		"the console goes away and comes back":                     flowOffline,

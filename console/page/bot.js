@@ -46,7 +46,14 @@ export class Bot {
   // change sends a change of this chatbot (where is the rest of the address),
   // notes when it is in use, and reads everything anew.
   async change(method, where, options) {
-    const answer = await call(method, path`/chatbots/${this.id}` + where, options);
+    let answer;
+    try {
+      answer = await call(method, path`/chatbots/${this.id}` + where, options);
+    } catch (problem) {
+      // What was to be changed is gone: then it must not be shown any longer.
+      if (problem.status === 404) await this.refresh().catch(() => {});
+      throw problem;
+    }
     changed(this.id, answer.data && answer.data.in_use);
     await this.refresh();
     return answer.data;
