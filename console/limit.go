@@ -54,7 +54,8 @@ func (b *buckets) of(who string) *rate.Limiter {
 	return l
 }
 
-// makeRoom forgets who has not called for a while, else anybody.
+// makeRoom forgets who has not called for a while, else anybody: a tenth at
+// least, so that it is seldom done.
 func (b *buckets) makeRoom() {
 	if len(b.each) < maxBuckets {
 		return
@@ -65,7 +66,7 @@ func (b *buckets) makeRoom() {
 		}
 	}
 	for who := range b.each {
-		if len(b.each) < maxBuckets {
+		if len(b.each) <= maxBuckets*9/10 {
 			return
 		}
 		delete(b.each, who)

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +31,7 @@ func canary(name string) string { return "sk-CANARY-" + name + "-0123456789" }
 type rig struct {
 	t      testing.TB
 	url    string
+	dir    string // of the store
 	c      *Console
 	store  *credstore.Local
 	logs   *lines
@@ -65,7 +68,7 @@ func newRigAt(t testing.TB, dir string, set func(*Config)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, store: store, logs: &lines{}}
+	r := &rig{t: t, dir: dir, store: store, logs: &lines{}}
 	cfg := Config{
 		Owner: credstore.NewOwner(store.Backend()), Directory: credstore.NewDirectory(store, 0),
 		TokenSecret: credstore.NewSecret([]byte(signingSecret)), InUseWithin: 2 * time.Second,
@@ -238,3 +241,21 @@ func (r *rig) key(token, bot, slug, key string) string {
 }
 
 func keyBody(key string) any { return map[string]any{"fields": map[string]string{"key": key}} }
+
+func testServer(t testing.TB, h http.HandlerFunc) string {
+	s := httptest.NewServer(h)
+	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
+	return s.URL
+}
+
+// breakTrail makes the trail a thing that cannot be written.
+func (r *rig) breakTrail() {
+	r.t.Helper()
+	path := filepath.Join(r.dir, "trail.jsonl")
+	if err := os.Remove(path); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.Mkdir(path, 0o700); err != nil {
+		r.t.Fatal(err)
+	}
+}

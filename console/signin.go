@@ -42,18 +42,19 @@ func (k *call) authenticate() error {
 	return nil
 }
 
-// verify checks a token. Only failures count against the rate.
+// verify checks the token of a call. Only failures count against the rate, and
+// only they are held to it: who has a good token is not shut out by somebody
+// behind the same address who guesses. Guessing 32 bytes gets nobody anywhere;
+// what the rate keeps small is the work that strangers make.
 func (k *call) verify(token string, now time.Time) (*principal, error) {
-	from := address(k.r)
-	if err := k.c.limits.signIn.left(from); err != nil {
+	who, err := k.c.verifier.verify(token, now)
+	if err == nil {
+		return who, nil
+	}
+	if err := k.c.limits.signIn.take(address(k.r)); err != nil {
 		return nil, err
 	}
-	who, err := k.c.verifier.verify(token, now)
-	if err != nil {
-		k.c.limits.signIn.take(from)
-		return nil, errToken
-	}
-	return who, nil
+	return nil, errToken
 }
 
 // checkForgery refuses a change that a foreign page may have sent with the
@@ -73,6 +74,9 @@ func (k *call) checkForgery() error {
 func (k *call) openSession() (*reply, error) {
 	var token credstore.Secret
 	if err := k.read(map[string]any{"token": &token}); err != nil {
+		return nil, err
+	}
+	if err := k.c.limits.signIn.left(address(k.r)); err != nil {
 		return nil, err
 	}
 	who, err := k.verify(strings.TrimSpace(string(token.Reveal())), k.c.sessions.now())

@@ -61,7 +61,7 @@ func (a *AWS) AddChange(ctx context.Context, chatbot string, c *Change) error {
 		if len(all) > 0 {
 			last = all[0].Number
 		}
-		d := &dynamoChange{Chatbot: trailPartition + chatbot, Place: fmt.Sprintf("%03d", (last+1)%maxChanges), Number: last + 1,
+		d := &dynamoChange{Chatbot: trailPartition + chatbot, Place: fmt.Sprintf("%03d", (last+1)%a.ring()), Number: last + 1,
 			At: c.At.UTC(), Actor: c.Actor, Role: c.Role, Action: c.Action, What: c.Item, Detail: c.Detail}
 		err = a.takePlace(ctx, d)
 		if err == nil {
@@ -78,6 +78,13 @@ func (a *AWS) AddChange(ctx context.Context, chatbot string, c *Change) error {
 		}
 	}
 	return fmt.Errorf("the trail of chatbot %s: after %d tries: %w", chatbot, trailTries, ErrConflict)
+}
+
+func (a *AWS) ring() int64 {
+	if a.places > 0 {
+		return a.places
+	}
+	return maxChanges
 }
 
 // takePlace writes a change, if its place holds none that is as new.
