@@ -121,10 +121,7 @@ func flowFirst(t *testing.T, b *browser) {
 	x.sees(t, "h1", "Support")
 	x.until(t, `document.activeElement.tagName === 'H1'`) // where a screen reader goes on
 
-	var slugs []string
-	for _, slug := range eval[[]string](t, x, `[...document.querySelectorAll('.provider')].map(e => e.dataset.provider)`) {
-		slugs = append(slugs, slug)
-	}
+	slugs := eval[[]string](t, x, `[...document.querySelectorAll('.provider')].map(e => e.dataset.provider)`)
 	if got, want := strings.Join(slugs, " "), "openai anthropic google mistral xai deepseek perplexity cohere vertex bedrock azure"; got != want {
 		t.Errorf("the panel has %s, want %s", got, want)
 	}

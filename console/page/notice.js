@@ -18,7 +18,7 @@ export function wordsOf(problem) {
     case 404:
       return 'This no longer exists. It may have been deleted by someone else.';
     case undefined: // a mistake of ours
-      return 'Something went wrong in the page. Reload it; if that does not help, tell whoever runs this console.';
+      return 'The page made a mistake. Reload it; if that does not help, tell whoever runs this console.';
     default:
       return problem.message;
   }

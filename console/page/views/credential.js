@@ -14,10 +14,17 @@ const ways = {
   ],
 };
 
+// helps stand where the API's words speak of the other way, which is not shown.
+const helps = {
+  apiKey: 'From the Bedrock console. It is good in the region that it was made in.',
+  accessKeyId: 'Of an IAM user that may call Bedrock.',
+};
+
 export function credentialFields(provider) {
   const choice = ways[provider.slug] || [];
   const oneOf = choice.flatMap(([, names]) => names);
-  const all = provider.fields.map((f) => make(f, f.required || (oneOf.includes(f.name) && f.name !== 'sessionToken')));
+  const all = provider.fields.map((f) => make(oneOf.includes(f.name) && helps[f.name] ? { ...f, help: helps[f.name] } : f,
+    f.required || (oneOf.includes(f.name) && f.name !== 'sessionToken')));
   if (choice.length === 0) return group(() => all, h('div', { class: 'fields' }, all.map((f) => f.element)));
 
   let chosen = 0;

@@ -95,7 +95,7 @@ export function keyForm(provider, bot, slot, { cancel, saved, another }) {
   const explain = () => fill(intro, base
     ? ['Replaces ', h('span', { class: 'mono' }, hintWords(base)), '. To change only the label, leave the key empty. ',
       another && button('Keep it and add a second one for when it fails', another, { class: 'link', 'data-act': 'another' })]
-    : `It is encrypted before it is stored. Nobody, you included, can read it here again.`);
+    : 'The key is encrypted before it is stored. Nobody, you included, can read it here again.');
   explain();
 
   const element = h('form', {
