@@ -113,6 +113,7 @@ func flowGeneral(t *testing.T, b *browser) {
 	x.keys(t, kb.Enter)
 	x.sees(t, "h1", "Corner shop")
 	x.sees(t, ".ok", "Renamed")
+	x.until(t, `document.title === 'Corner shop: General · sidekey console'`)
 	x.press(t, "[data-act=delete-chatbot]")
 	x.fill(t, "dialog input", "sho")
 	x.keys(t, kb.Enter)
@@ -207,6 +208,14 @@ func flowConflict(t *testing.T, b *browser) {
 		t.Errorf("the key was not stored after all")
 	}
 
+	two.press(t, act("openai", "delete")) // what it shows is the key before
+	two.press(t, "dialog [data-act=confirm]")
+	two.sees(t, row("openai")+" .notice", "Changed by someone else meanwhile. Nothing was done.")
+	two.sees(t, row("openai")+" .hint", "····"+mine[len(mine)-4:])
+	if w.stored(t, "shop", "openai", 1) != mine {
+		t.Errorf("a key was deleted by somebody who never saw it")
+	}
+
 	two.press(t, act("openai", "edit")) // deleted meanwhile: a first key again
 	one.press(t, act("openai", "delete"))
 	one.press(t, "dialog [data-act=confirm]")
@@ -252,7 +261,8 @@ func flowConflicts(t *testing.T, b *browser) {
 	general.press(t, "[data-act=delete-chatbot]")
 	general.fill(t, "dialog input", "shop")
 	general.keys(t, kb.Enter)
-	general.sees(t, ".notice", "nothing was deleted")
+	general.sees(t, ".notice", "Changed by someone else meanwhile. Nothing was done.")
+	general.sees(t, ".notice", "BYOK is now on")
 	general.quiet(t)
 	infra.quiet(t)
 }

@@ -25,6 +25,9 @@ export function fill(element, ...children) {
   return element;
 }
 
+// titleOf is what the window is called while a view is shown.
+export const titleOf = (view) => `${view} · sidekey console`;
+
 let last = 0;
 
 // fresh is an id that no other element has, for labels and descriptions.

@@ -1,6 +1,6 @@
 // The page begins here: who is signed in, then the view of the address.
 
-import { fill, h } from './dom.js';
+import { fill, h, titleOf } from './dom.js';
 import { load, signIn } from './session.js';
 import { start } from './router.js';
 import { drawTop } from './top.js';
@@ -28,7 +28,7 @@ async function begin() {
 function show(main, view) {
   fill(main, view.content);
   main.removeAttribute('aria-busy');
-  document.title = `${view.title} · sidekey console`;
+  document.title = titleOf(view.title);
   const first = main.querySelector('input');
   if (first) first.focus();
 }

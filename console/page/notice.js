@@ -24,6 +24,14 @@ export function wordsOf(problem) {
   }
 }
 
+// overtaken is the same where nothing was typed: whoever still wants it does it
+// again, with the new state in sight.
+export function overtaken(changes) {
+  return h('div', { class: 'notice warn', role: 'alert' },
+    h('p', {}, h('b', {}, 'Changed by someone else meanwhile.'), ' Nothing was done. If you still want it, try again.'),
+    h('ul', {}, changes.map((change) => h('li', {}, change))));
+}
+
 // conflict says what someone else has changed meanwhile. keep goes on with the
 // new state and what was typed; discard drops what was typed.
 export function conflict({ changes, keep, discard }) {

@@ -1,7 +1,7 @@
 // Which address shows which view, and what moves with a change of view: title,
 // focus, scrolling.
 
-import { fill, h } from './dom.js';
+import { fill, h, titleOf } from './dom.js';
 import { problemView } from './views/problem.js';
 import { listView } from './views/list.js';
 import { createView } from './views/create.js';
@@ -39,7 +39,7 @@ export async function show({ first = false } = {}) {
   if (signal.aborted) return;
   fill(main, view.content);
   main.removeAttribute('aria-busy');
-  document.title = `${view.title} · sidekey console`;
+  document.title = titleOf(view.title);
   if (first) return; // the browser has the focus where a reader starts
   window.scrollTo(0, 0);
   // The heading is what a screen reader tells next.

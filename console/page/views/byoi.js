@@ -3,7 +3,7 @@
 import { button, fill, fresh, h, say, whileBusy } from '../dom.js';
 import { confirm } from '../dialog.js';
 import { field, forget, showProblem } from '../form.js';
-import { conflict, failed } from '../notice.js';
+import { conflict, failed, overtaken } from '../notice.js';
 import { changesOf } from '../changes.js';
 
 export function byoiPanel(bot) {
@@ -45,8 +45,7 @@ export function byoiPanel(bot) {
         return;
       }
       await bot.refresh();
-      const done = () => fill(result);
-      fill(result, conflict({ changes: changesOf(base, bot.data), keep: done, discard: done }));
+      fill(result, overtaken(changesOf(base, bot.data)));
     }
   };
   const draw = () => {

@@ -1,7 +1,7 @@
 // The AI Gateway BYOK panel: the switch, and one row for each provider.
 
 import { fill, fresh, h, whileBusy } from '../dom.js';
-import { conflict, failed } from '../notice.js';
+import { failed, overtaken } from '../notice.js';
 import { providers } from '../providers.js';
 import { changesOf } from '../changes.js';
 import { providerRow } from './provider.js';
@@ -60,8 +60,7 @@ function byokSwitch(bot, labelled) {
         return;
       }
       await bot.refresh();
-      const close = () => { fill(place); knob.focus(); };
-      fill(place, conflict({ changes: changesOf(base, bot.data), keep: close, discard: close }));
+      fill(place, overtaken(changesOf(base, bot.data)));
     }
   };
   knob.addEventListener('click', () => whileBusy(knob, flip));

@@ -1,6 +1,6 @@
 // One chatbot: its name, and one of three tabs.
 
-import { h } from '../dom.js';
+import { h, titleOf } from '../dom.js';
 import { Bot } from '../bot.js';
 import { providers } from '../providers.js';
 import { isOperator } from '../session.js';
@@ -18,10 +18,14 @@ export async function chatbotView({ parts: [id, tab = ''], signal }) {
   const [bot] = await Promise.all([Bot.load(id, signal), providers(signal)]);
   const [, label, build] = tabs.find(([name]) => name === (tab || ''));
   const heading = h('h1', { tabindex: '-1', 'data-focus': true });
-  bot.watch(() => { heading.textContent = bot.data.name || bot.id; });
+  const title = () => `${bot.data.name || bot.id}: ${label}`;
+  bot.watch(() => {
+    heading.textContent = bot.data.name || bot.id;
+    if (heading.isConnected) document.title = titleOf(title()); // renamed
+  });
   const base = `/chatbots/${encodeURIComponent(bot.id)}`;
   return {
-    title: `${bot.data.name || bot.id}: ${label}`,
+    title: title(),
     content: h('section', { 'data-view': 'chatbot', 'data-id': bot.id },
       h('p', { class: 'crumbs' }, h('a', { href: '/' }, 'Chatbots')),
       heading,

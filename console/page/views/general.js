@@ -3,7 +3,7 @@
 import { button, fill, h, say, whileBusy } from '../dom.js';
 import { confirm } from '../dialog.js';
 import { field, showProblem } from '../form.js';
-import { conflict, failed } from '../notice.js';
+import { conflict, failed, overtaken } from '../notice.js';
 import { go } from '../router.js';
 import { moment } from '../time.js';
 import { changesOf } from '../changes.js';
@@ -84,9 +84,7 @@ function endCard(bot) {
       if (problem.status === 412) {
         const base = bot.data;
         await bot.refresh();
-        fill(place, h('div', { class: 'notice warn', role: 'alert' },
-          h('p', {}, h('b', {}, 'Changed by someone else meanwhile; nothing was deleted.')),
-          h('ul', {}, changesOf(base, bot.data).map((text) => h('li', {}, text)))));
+        fill(place, overtaken(changesOf(base, bot.data)));
         return;
       }
       fill(place, failed(problem));

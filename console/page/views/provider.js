@@ -5,7 +5,7 @@ import { button, fill, fresh, h } from '../dom.js';
 import { call, path } from '../api.js';
 import { keyPath, slotOf } from '../bot.js';
 import { confirm } from '../dialog.js';
-import { failed } from '../notice.js';
+import { failed, overtaken } from '../notice.js';
 import { session } from '../session.js';
 import { ago } from '../time.js';
 import { hintWords, keyChanges, keyName } from '../changes.js';
@@ -115,9 +115,7 @@ function slotRow(provider, bot, slot, { redraw, another, refocus }) {
         return;
       }
       await bot.refresh();
-      fill(result, h('div', { class: 'notice warn' },
-        h('p', {}, h('b', {}, 'Changed by someone else meanwhile; nothing was deleted.')),
-        h('ul', {}, keyChanges(key, bot.key(provider.slug, slot)).map((text) => h('li', {}, text)))));
+      fill(result, overtaken(keyChanges(key, bot.key(provider.slug, slot))));
     }
   };
   const draw = () => {

@@ -1,6 +1,6 @@
 // What the test of a key has found out.
 
-import { fill, h, say } from '../dom.js';
+import { fill, h } from '../dom.js';
 
 const words = {
   valid: ['good', 'Valid'],
@@ -33,5 +33,4 @@ export function drawAnswer(place, provider, answer) {
   fill(place, h('div', { class: 'answer', 'data-result': answer.result },
     h('p', {}, verdict(answer.result), ' ', sentence),
     hasWords(provider, answer) && h('blockquote', {}, answer.message, answer.status ? h('span', { class: 'soft' }, ` (${answer.status})`) : '')));
-  say(`${sentence} ${hasWords(provider, answer) ? answer.message : ''}`);
 }
