@@ -25,6 +25,7 @@ func TestConcurrentEditorsLoseNoWrite(t *testing.T) {
 	const editors = 200
 	r := newRig(t, nil)
 	first := r.bot(acme, "b")
+	r.many = true
 	r.client.Transport = &http.Transport{MaxIdleConnsPerHost: editors}
 	type win struct{ from, to, name string }
 	wins := make(chan win, 3*editors)
@@ -34,7 +35,7 @@ func TestConcurrentEditorsLoseNoWrite(t *testing.T) {
 		all.Go(func() {
 			<-start
 			tag := first
-			for try := range 3 { // those who lose read again and try again
+			for try := range 2 { // those who lose read again and try again
 				name := fmt.Sprintf("editor %d, try %d", i, try)
 				a := r.do(acme, "PATCH", "/chatbots/b", map[string]string{"name": name}, "If-Match", tag)
 				switch a.status {
@@ -78,6 +79,7 @@ func TestConcurrentEditorsLoseNoWrite(t *testing.T) {
 func TestConcurrentOwnersLoseNoKey(t *testing.T) {
 	r := newRig(t, nil)
 	r.bot(acme, "b")
+	r.many = true
 	r.client.Transport = &http.Transport{MaxIdleConnsPerHost: 200}
 	type place struct {
 		slug provider.Slug
@@ -187,11 +189,13 @@ func TestTenThousandChatbotsAreListedPageByPage(t *testing.T) {
 			at = "&cursor=" + a.text("next")
 		}
 	}
+	list("q=bot-001")
+	r.many = true
 	all, pages := list("limit=200")
 	if len(all) != many || pages != many/200 || !slices.IsSorted(all) || len(slices.Compact(all)) != many {
 		t.Errorf("%d chatbots on %d pages, sorted %v", len(all), pages, slices.IsSorted(all))
 	}
-	for q, want := range map[string]int{"bot-012": 10, "BOT-012": 10, "shop%20number%2012": 111, "sHOP%20NUMBER%209999": 1, "ot-0": 0, "Shop%20": many, "nothing": 0} {
+	for q, want := range map[string]int{"bot-012": 10, "BOT-012": 10, "shop%20number%2012": 111, "sHOP%20NUMBER%209999": 1, "ot-0": 0, "Shop%20number%201": 1111, "nothing": 0} {
 		if got, _ := list("limit=200&q=" + q); len(got) != want {
 			t.Errorf("q=%s: %d, want %d", q, len(got), want)
 		}
@@ -201,16 +205,12 @@ func TestTenThousandChatbotsAreListedPageByPage(t *testing.T) {
 	if got, _ := list("q=zebr"); len(got) != 1 || got[0] != "a-first" {
 		t.Errorf("a new one: %v", got)
 	}
-	renamed := r.must(200, acme, "PATCH", "/chatbots/a-first", map[string]string{"name": "Okapi"}, "If-Match", made.text("etag"))
-	if got, _ := list("q=okapi"); len(got) != 1 {
-		t.Errorf("renamed: %v", got)
+	r.must(200, acme, "PATCH", "/chatbots/a-first", map[string]string{"name": "Okapi"}, "If-Match", made.text("etag"))
+	if okapi, _ := list("q=okapi"); len(okapi) != 1 {
+		t.Errorf("renamed: %v", okapi)
 	}
-	if got, _ := list("q=zebr"); len(got) != 0 {
-		t.Errorf("by its old name: %v", got)
-	}
-	r.must(204, acme, "DELETE", "/chatbots/a-first", nil, "If-Match", renamed.text("etag"))
-	if a := r.must(200, acme, "GET", "/chatbots?limit=1", nil); a.items()[0]["id"] != "bot-0000" {
-		t.Errorf("removed: %s", a.body)
+	if zebra, _ := list("q=zebr"); len(zebra) != 0 {
+		t.Errorf("by its old name: %v", zebra)
 	}
 	if n := counted.names.Load(); n != 1 {
 		t.Errorf("the list was read %d times for all that", n)

@@ -36,6 +36,7 @@ type rig struct {
 	store  *credstore.Local
 	logs   *lines
 	client *http.Client
+	many   bool // answers are so many that they are not all held against the document
 }
 
 // lines are a log that several goroutines write.
@@ -208,7 +209,9 @@ func (r *rig) do(token, method, path string, body any, header ...string) *answer
 			r.t.Errorf("%s %s: %v in %s", method, path, err, a.body)
 		}
 	}
-	checkAgainstDocument(r.t, req, a)
+	if !r.many {
+		checkAgainstDocument(r.t, req, a)
+	}
 	return a
 }
 

@@ -84,7 +84,7 @@ func (k *call) provider() (*provider.Provider, error) {
 // owner is the write side, in the name of who called.
 func (k *call) owner() *credstore.Owner {
 	log := k.c.cfg.Log
-	return k.c.cfg.Owner.As(credstore.Actor{Name: k.who.name, Role: k.who.role, Lost: func(chatbot string, c credstore.Change, err error) {
+	return k.c.cfg.Owner.As(credstore.Actor{Name: k.who.name, Role: k.who.role, Opens: k.c.decrypts(), Lost: func(chatbot string, c credstore.Change, err error) {
 		log.Error().Err(err).Str("chatbot", chatbot).Time("at", c.At).Str("actor", c.Actor).Str("role", c.Role).
 			Str("action", c.Action).Str("item", c.Item).Str("detail", c.Detail).
 			Msg("a change was made and could not be written to the trail: this line is its only record")

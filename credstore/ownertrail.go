@@ -26,8 +26,9 @@ const itemChatbot = "chatbot"
 
 // An Actor is on whose behalf changes are made, as the sign-in says.
 type Actor struct {
-	Name string
-	Role string
+	Name  string
+	Role  string
+	Opens bool // stored secrets may be opened, to see whether a new one is the same
 	// Lost is told of a change that was made and that could not be written to
 	// the trail, so that it can be written elsewhere. It must not block.
 	Lost func(chatbot string, c Change, err error)
@@ -44,8 +45,8 @@ type Actor struct {
 //   - What was begun is finished, also if the caller leaves.
 //   - No chatbot is made by the way: ErrNotFound, see Create.
 //   - What is stored already is not stored again, so that to repeat a change
-//     makes no new version. Of a secret that can be told only where it may be
-//     opened.
+//     makes no new version. Of a secret that can be told only with
+//     Actor.Opens.
 func (o *Owner) As(by Actor) *Owner {
 	other := *o
 	other.by = &by
@@ -105,9 +106,10 @@ func (o *Owner) Changes(ctx context.Context, chatbot, account string, before int
 }
 
 // holds reports whether a ciphertext is known to hold the secret. Only an Actor
-// wants to know.
+// wants to know, and one who may not open it does not even try: each try would
+// be an alarm at AWS.
 func (o *Owner) holds(ctx context.Context, chatbot, item string, sealed, secret []byte) bool {
-	if o.by == nil {
+	if o.by == nil || !o.by.Opens {
 		return false
 	}
 	plain, err := o.b.Cipher.Decrypt(ctx, sealed, sealContext(o.b.Table, chatbot, item))

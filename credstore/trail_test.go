@@ -150,7 +150,7 @@ func TestLocalTrailSurvivesSpoiltLinesAndIsBounded(t *testing.T) {
 func TestActorLeavesATrail(t *testing.T) {
 	backends(t, func(t *testing.T, b Backend) {
 		ctx := t.Context()
-		o := NewOwner(b).As(Actor{Name: "ann", Role: "owner"})
+		o := NewOwner(b).As(Actor{Name: "ann", Role: "owner", Opens: true})
 		key := NewSecret([]byte(canary("one")))
 		must(t, o.Create(ctx, "bot", "sk-name", "acme"))
 		info, err := o.Slot(2).Set(ctx, "bot", provider.OpenAI, key, SetOptions{Account: "acme", Label: "sk-label"})

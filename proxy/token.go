@@ -29,6 +29,7 @@ const (
 // chatbot, acct its account, exp is required.
 type claims struct {
 	Account string `json:"acct"`
+	Role    string `json:"role"` // only people's tokens, for the console, have one of its words
 	jwt.RegisteredClaims
 }
 
@@ -69,6 +70,11 @@ func (v *verifier) verify(token string, now time.Time) (caller, time.Time, error
 		jwt.WithTimeFunc(func() time.Time { return now })).ParseWithClaims(token, &c, v.keysFor)
 	if err != nil {
 		return caller{}, time.Time{}, errStranger("the token was refused: " + reason(err))
+	}
+	if c.Role == "owner" || c.Role == "operator" {
+		// Its sub is a person. As a chatbot of which nothing is stored, he would
+		// have the platform pay for his calls.
+		return caller{}, time.Time{}, errStranger("the token is for the console, not for a chatbot")
 	}
 	if !credstore.ValidID(c.Subject) {
 		return caller{}, time.Time{}, errStranger("the token's sub is not a chatbot id")
