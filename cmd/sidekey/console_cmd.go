@@ -71,6 +71,7 @@ func (a *app) console(ctx context.Context) (err error) {
 	defer background.Wait()
 	defer stop()
 	a.equip(ctx, ld, store, &cfg, &background)
+	cfg.Page = console.Page()
 	c, err := console.New(cfg)
 	if err != nil {
 		return err
