@@ -174,6 +174,10 @@ func (l *Local) poll(ctx context.Context) {
 	}
 }
 
+// Refresh takes in at once what another process has written, for who was told of
+// it: Poll would see it later.
+func (l *Local) Refresh() { l.look() }
+
 // look sees whether the file changed, and takes the change in.
 func (l *Local) look() {
 	l.mu.Lock()

@@ -28,6 +28,7 @@
 //	GET    /sandbox/health
 //	GET    /sandbox/ledger    who paid for what, as JSON
 //	DELETE /sandbox/ledger    forget it
+//	ANY    /sandbox/providers/{slug}    is this key good? In the provider's place
 package sandbox
 
 import (
@@ -121,6 +122,10 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // control serves the paths that the real gateway does not have.
 func (g *Gateway) control(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/sandbox/providers/") {
+		g.checkKey(w, r)
+		return
+	}
 	switch r.Method + " " + r.URL.Path {
 	case "GET /sandbox/health":
 		writeJSON(w, http.StatusOK, object{"status": "ok"})
@@ -130,7 +135,7 @@ func (g *Gateway) control(w http.ResponseWriter, r *http.Request) {
 		g.ResetLedger()
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		writeJSON(w, http.StatusNotFound, object{"error": "the sandbox has /sandbox/health and /sandbox/ledger"})
+		writeJSON(w, http.StatusNotFound, object{"error": "the sandbox has /sandbox/health, /sandbox/ledger and /sandbox/providers/{slug}"})
 	}
 }
 

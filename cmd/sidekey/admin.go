@@ -84,10 +84,15 @@ func (s *sidecar) reloadNow(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, status, o)
 }
 
-// invalidate forgets what is cached of one chatbot, or of all.
+// invalidate forgets what is cached of one chatbot, or of all. Whoever asks for it
+// has most likely changed something, so a local store is read first: its copy in
+// memory may be older than the change.
 func (s *sidecar) invalidate(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	chatbot := query.Get("chatbot")
+	if s.store.local != nil {
+		s.store.local.Refresh()
+	}
 	switch {
 	case !query.Has("chatbot"):
 		s.source.cache().InvalidateAll()

@@ -20,7 +20,7 @@ import (
 )
 
 func (a *app) consoleCommand() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "console",
 		Short: "Run the owners' API and web page",
 		Long: `console serves the web page and the HTTP API with which owners store, test and
@@ -30,10 +30,13 @@ People sign in with a token of console.auth (sidekey token mint --role owner).
 Where none is configured, the operator signs in by a link that is printed at the
 start; it works once, within an hour. It speaks plain HTTP: for other machines,
 put something in front that speaks TLS.`,
-		Example: "  sidekey console --config sidekey.yaml",
-		Args:    noArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return a.console(c.Context()) },
+		Example: `  sidekey console --config sidekey.yaml
+  sidekey console --providers http://127.0.0.1:8790   with sidekey sandbox gateway in the providers' place`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.console(c.Context()) },
 	}
+	a.providersFlag(c)
+	return c
 }
 
 // Times of the console.

@@ -113,6 +113,7 @@ key on standard input is tested and nothing is stored. It exits 0 only for valid
 		},
 	}, true)
 	c.Flags().BoolVar(&unsaved, "stdin", false, "test the key on standard input instead of the stored one")
+	a.providersFlag(c)
 	return c
 }
 
