@@ -34,6 +34,12 @@ func TestComposeFile(t *testing.T) {
 	if !strings.Contains(text, sandbox.DemoOpenAIKey) {
 		t.Error("the OpenAI key in the comment is not one that the stand-in takes")
 	}
+	if got, want := fmt.Sprint(at(file, "services", "sidekey", "ports", 1)), "127.0.0.1:8789:8789 "; !strings.HasPrefix(got+" ", want) || values["console.listen"] != "0.0.0.0:8789" {
+		t.Errorf("the console listens on %s, and %s is published", values["console.listen"], got)
+	}
+	if secret := at(file, "services", "console", "environment", "SIDEKEY_CONSOLE_SECRET"); secret == nil || values["console.auth.secret"] != "env:SIDEKEY_CONSOLE_SECRET" {
+		t.Error("nothing sets what people sign in with")
+	}
 	services := at(file, "services").(object)
 	for name, service := range services {
 		runs(t, name, words(service, "command"))

@@ -132,10 +132,6 @@ func checkContainer(t *testing.T, objects []object, pod, c object, sidecar bool)
 	t.Helper()
 	args := words(c, "args")
 	name := fmt.Sprintf("container %v (%s)", c["name"], strings.Join(args, " "))
-	if !has(t, args[0]) {
-		t.Logf("%s: this version has no such command", name)
-		return
-	}
 	runs(t, name, args)
 	s := &setup{name: name, env: map[string]string{}}
 	for _, e := range list(c, "env") {

@@ -225,12 +225,6 @@ func runs(t *testing.T, name string, args []string) {
 	}
 }
 
-// has reports whether the program has a command.
-func has(t *testing.T, command string) bool {
-	t.Helper()
-	return understands(t, []string{command}) == ""
-}
-
 // A test that takes every command for one would show nothing.
 func TestWrongCommandsAreFound(t *testing.T) {
 	for _, args := range [][]string{{"serv"}, {"keys", "sett"}, {"serve", "--configuration", "x"}, {"health", "--admin", "x"}} {
