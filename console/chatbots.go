@@ -231,6 +231,7 @@ func (k *call) createChatbot() (*reply, error) {
 	if err := k.owner().Create(k.ctx(), made, strings.TrimSpace(name), forAccount); err != nil {
 		return nil, err
 	}
+	k.made = made
 	out, err := k.changed(made)
 	if err != nil {
 		return nil, err
