@@ -60,10 +60,10 @@ func (o *Owner) As(by Actor) *Owner {
 func (o *Owner) signedIn() bool { return o.by != nil && !o.by.Command }
 
 // Timeouts of what an Actor does: a change with all its tries, and its line in
-// the trail.
+// the trail, which waits its turn behind the changes of all others.
 const (
 	changeTime = 30 * time.Second
-	trailTime  = 10 * time.Second
+	trailTime  = 30 * time.Second
 )
 
 // lasting is the context of a change. Without an actor it is the caller's, who
