@@ -43,6 +43,8 @@ type AWS struct {
 	kms    *kms.Client
 	cipher *kmsCipher
 	health awsHealth
+
+	places int64 // in a trail, in the place of maxChanges; only tests set it
 }
 
 // OpenAWS makes the clients. It calls nobody: a store that is down when a

@@ -174,3 +174,7 @@ func onThisMachine(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
+
+// Denied reports whether AWS refused a call for want of a permission. Decrypt is
+// the usual one: who may store keys need not be able to open them.
+func Denied(err error) bool { return denied(err) }

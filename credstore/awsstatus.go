@@ -97,3 +97,12 @@ func (c *Check) remedy(chatbot string) string {
 	}
 	return fix
 }
+
+// MayDecrypt reports whether this machine's role may open keys, as far as that
+// can be told: without a test record, and without an answer, it is taken to.
+func (a *AWS) MayDecrypt(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*callTimeout)
+	defer cancel()
+	n := &inspection{aws: a, partition: proofPartition}
+	return !denied(n.decrypt(ctx))
+}

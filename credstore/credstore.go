@@ -54,6 +54,11 @@ var (
 	ErrUnreachable = errors.New("unreachable")
 	// ErrConflict: a conditional write lost against another writer.
 	ErrConflict = errors.New("changed by someone else meanwhile")
+	// ErrStale: what is stored does not have the version any more, or not yet,
+	// that the caller has seen. See Owner.If.
+	ErrStale = errors.New("was changed since it was read")
+	// ErrExists: there is a chatbot of that id already.
+	ErrExists = errors.New("exists already")
 	// ErrNotFound: there is no such record.
 	ErrNotFound = errors.New("not found")
 	// ErrInvalid: an id, a provider, a credential or an address that cannot be

@@ -28,9 +28,10 @@ func (a attributes) joinTo(item map[string]types.AttributeValue) {
 type form map[string]string
 
 var (
-	settingsForm = form{"chatbot_id": "S", "item": "S", "version": "N", "account_id": "S", "byok_enabled": "BOOL", "byoi": "M", "updated_at": "S"}
-	byoiForm     = form{"url": "S", "auth_header": "S", "ciphertext": "B"}
-	keyForm      = form{"chatbot_id": "S", "item": "S", "version": "N", "ciphertext": "B", "hint": "S", "label": "S", "kms_key": "S",
+	settingsForm = form{"chatbot_id": "S", "item": "S", "version": "N", "account_id": "S", "name": "S", "byok_enabled": "BOOL", "byoi": "M",
+		"deleted": "BOOL", "updated_at": "S"}
+	byoiForm = form{"url": "S", "auth_header": "S", "ciphertext": "B"}
+	keyForm  = form{"chatbot_id": "S", "item": "S", "version": "N", "ciphertext": "B", "hint": "S", "label": "S", "kms_key": "S",
 		"created_at": "S", "updated_at": "S", "tested_at": "S", "test_result": "S"}
 )
 

@@ -24,8 +24,10 @@ type dynamoHead struct {
 type dynamoSettings struct {
 	dynamoHead
 	AccountID   string      `dynamodbav:"account_id,omitempty"` // an index key must not be empty
-	BYOKEnabled *bool       `dynamodbav:"byok_enabled"`         // nil: missing, and a guess would bill somebody
+	Name        string      `dynamodbav:"name,omitempty"`
+	BYOKEnabled *bool       `dynamodbav:"byok_enabled"` // nil: missing, and a guess would bill somebody
 	BYOI        *dynamoBYOI `dynamodbav:"byoi,omitempty"`
+	Deleted     bool        `dynamodbav:"deleted,omitempty"`
 	UpdatedAt   time.Time   `dynamodbav:"updated_at"`
 
 	later, laterBYOI attributes
@@ -53,7 +55,7 @@ type dynamoKey struct {
 
 func settingsItem(chatbot string, s *Settings) *dynamoSettings {
 	d := &dynamoSettings{dynamoHead: dynamoHead{chatbot, SettingsItem, s.Version},
-		AccountID: s.AccountID, BYOKEnabled: &s.BYOKEnabled, UpdatedAt: s.UpdatedAt.UTC(), later: s.later}
+		AccountID: s.AccountID, Name: s.Name, BYOKEnabled: &s.BYOKEnabled, Deleted: s.Deleted, UpdatedAt: s.UpdatedAt.UTC(), later: s.later}
 	if b := s.BYOI; b != nil {
 		d.BYOI, d.laterBYOI = &dynamoBYOI{b.URL, b.AuthHeader, b.Ciphertext}, b.later
 	}
@@ -117,7 +119,7 @@ func (r *Record) addSettings(item map[string]types.AttributeValue) error {
 	if d.BYOKEnabled == nil {
 		return errors.New("byok_enabled is missing")
 	}
-	s := &Settings{AccountID: d.AccountID, BYOKEnabled: *d.BYOKEnabled, Version: d.Version, UpdatedAt: d.UpdatedAt, later: d.later}
+	s := &Settings{AccountID: d.AccountID, Name: d.Name, BYOKEnabled: *d.BYOKEnabled, Deleted: d.Deleted, Version: d.Version, UpdatedAt: d.UpdatedAt, later: d.later}
 	if byoi, ok := item["byoi"].(*types.AttributeValueMemberM); ok {
 		if s.BYOI, err = readBYOI(byoi.Value); err != nil {
 			return fmt.Errorf("byoi: %w", err)

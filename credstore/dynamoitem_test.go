@@ -41,7 +41,7 @@ func inside(m item) types.AttributeValue { return &types.AttributeValueMemberM{V
 // goodRows are settings and a key as sidekey writes them.
 func goodRows(t testing.TB) (settings, key item) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
-	settings, err := marshalItem(settingsItem("bot", &Settings{AccountID: "acme", BYOKEnabled: true, Version: 7, UpdatedAt: at,
+	settings, err := marshalItem(settingsItem("bot", &Settings{AccountID: "acme", Name: "Help", BYOKEnabled: true, Deleted: true, Version: 7, UpdatedAt: at,
 		BYOI: &BYOI{URL: "https://x.example/v1", AuthHeader: "X-Key", Ciphertext: []byte{1}}}))
 	must(t, err)
 	key, err = marshalItem(keyItem("bot", &KeyRecord{Item: "key#openai", Slug: "openai", Ciphertext: []byte{2}, Hint: "abcd", Label: "mine",

@@ -20,6 +20,7 @@ type memStore struct {
 
 	mu     sync.Mutex
 	recs   map[string]*Record
+	trails map[string][]Change
 	before func(ctx context.Context, chatbot string) error // runs before the record is read
 	after  func(ctx context.Context, chatbot string) error // runs after it was read, before it is returned
 }
@@ -110,6 +111,41 @@ func (m *memStore) Chatbots(_ context.Context, account string) ([]string, error)
 		}
 	}
 	return ids, nil
+}
+
+func (m *memStore) Names(_ context.Context, account string) ([]ChatbotName, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var names []ChatbotName
+	for _, id := range slices.Sorted(maps.Keys(m.recs)) {
+		if s := m.recs[id].live(); s != nil && (account == "" || s.AccountID == account) {
+			names = append(names, ChatbotName{id, s.AccountID, s.Name})
+		}
+	}
+	return names, nil
+}
+
+func (m *memStore) AddChange(_ context.Context, chatbot string, c *Change) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c.Number = int64(len(m.trails[chatbot]) + 1)
+	if m.trails == nil {
+		m.trails = map[string][]Change{}
+	}
+	m.trails[chatbot] = append(m.trails[chatbot], *c)
+	return nil
+}
+
+func (m *memStore) Changes(_ context.Context, chatbot string, before int64, limit int) ([]Change, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []Change
+	for _, c := range slices.Backward(m.trails[chatbot]) {
+		if len(out) < limit && (before == 0 || c.Number < before) {
+			out = append(out, c)
+		}
+	}
+	return out, nil
 }
 
 // remove takes a whole chatbot away, as somebody with a database console would.

@@ -173,7 +173,7 @@ func (k *Keyring) unknown() bool { return !k.settled && len(k.keys) == 0 }
 
 // Stored reports whether anything at all is stored for the chatbot. If nothing
 // is, it belongs to no account yet.
-func (k *Keyring) Stored() bool { return !k.unknown() }
+func (k *Keyring) Stored() bool { return !k.unknown() && !k.settings.Deleted }
 
 // Chatbot returns the id that was asked for.
 func (k *Keyring) Chatbot() string { return k.chatbot }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,8 @@ type Local struct {
 	cipher Cipher
 	view   atomic.Pointer[localView]
 	turn   chan struct{} // holds one token: writers of this process queue here
+
+	trailLimit int // in the place of maxTrail; only tests set it
 
 	mu       sync.Mutex // one look or write at a time; guards the rest
 	watchers map[int]func(changed []string)
@@ -113,6 +116,18 @@ func (l *Local) Chatbots(ctx context.Context, account string) ([]string, error) 
 	}
 	slices.Sort(ids)
 	return ids, ctx.Err()
+}
+
+// Names implements Store, from memory.
+func (l *Local) Names(ctx context.Context, account string) ([]ChatbotName, error) {
+	var names []ChatbotName
+	for id, c := range l.view.Load().file.Chatbots {
+		if s := c.Settings; s != nil && !s.Deleted && (account == "" || s.AccountID == account) {
+			names = append(names, ChatbotName{id, s.AccountID, s.Name})
+		}
+	}
+	slices.SortFunc(names, func(a, b ChatbotName) int { return strings.Compare(a.Chatbot, b.Chatbot) })
+	return names, ctx.Err()
 }
 
 // Rev returns the number of writes that the file had seen when it was last read.

@@ -59,7 +59,7 @@ func TestSpoiltLocalStoreIsRefusedAndNothingIsLost(t *testing.T) {
 		"records not JSON":          {write(recordsName, "chatbots: {}\n"), []string{recordsName, "damaged", "backup"}},
 		"records of something else": {write(recordsName, `{"name":"x"}`), []string{recordsName, "no sidekey records", "store.local.dir"}},
 		"records null":              {write(recordsName, "null"), []string{recordsName, "no sidekey records"}},
-		"newer format":              {rewrite(func(f map[string]any) { f["format"] = 3 }), []string{recordsName, "format 3", "newer sidekey"}},
+		"newer format":              {rewrite(func(f map[string]any) { f["format"] = 4 }), []string{recordsName, "format 4", "newer sidekey"}},
 		"unknown field":             {rewrite(func(f map[string]any) { f["shiny"] = true }), []string{recordsName, "shiny"}},
 		"unknown field inside": {rewrite(func(f map[string]any) {
 			f["chatbots"].(map[string]any)["bot"].(map[string]any)["keys"].(map[string]any)["openai"].(map[string]any)["shiny"] = 1

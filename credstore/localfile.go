@@ -18,9 +18,13 @@ import (
 // would look like one without a key, and the platform would pay. A file is
 // written in the lowest format that can say what is in it, so whoever stores
 // no second key can still go back to an older sidekey.
+//
+// Format 3 may hold names of chatbots and the marks of removed ones, of which a
+// reader of format 2 says that it does not know them.
 const (
-	localFormat  = 2
-	formatOneKey = 1
+	localFormat       = 3
+	formatSeveralKeys = 2
+	formatOneKey      = 1
 )
 
 // localTable names local stores in the encryption context. It need not tell
@@ -42,8 +46,10 @@ type localChatbot struct {
 
 type localSettings struct {
 	AccountID   string     `json:"account_id,omitempty"`
+	Name        string     `json:"name,omitempty"`
 	BYOKEnabled bool       `json:"byok_enabled"`
 	BYOI        *localBYOI `json:"byoi,omitempty"`
+	Deleted     bool       `json:"deleted,omitempty"`
 	Version     int64      `json:"version"`
 	UpdatedAt   time.Time  `json:"updated_at"`
 }
@@ -95,17 +101,21 @@ func (f *localFile) encode() ([]byte, error) {
 }
 
 func (f *localFile) lowestFormat() int {
+	lowest := formatOneKey
 	for _, c := range f.Chatbots {
 		if c == nil {
 			continue // check refuses it
 		}
+		if s := c.Settings; s != nil && (s.Name != "" || s.Deleted) {
+			return localFormat
+		}
 		for name := range c.Keys {
 			if _, slot, _ := parseKeyItem(keyPrefix + name); slot > 1 {
-				return localFormat
+				lowest = formatSeveralKeys
 			}
 		}
 	}
-	return formatOneKey
+	return lowest
 }
 
 // parseLocalFile reads the file's bytes strictly: what it does not understand
@@ -164,8 +174,8 @@ func (f *localFile) record(chatbot string) *Record {
 		return rec
 	}
 	if s := c.Settings; s != nil {
-		rec.Settings = &Settings{AccountID: s.AccountID, BYOKEnabled: s.BYOKEnabled,
-			BYOI: s.BYOI.own(), Version: s.Version, UpdatedAt: s.UpdatedAt}
+		rec.Settings = &Settings{AccountID: s.AccountID, Name: s.Name, BYOKEnabled: s.BYOKEnabled,
+			BYOI: s.BYOI.own(), Deleted: s.Deleted, Version: s.Version, UpdatedAt: s.UpdatedAt}
 	}
 	for name, k := range c.Keys {
 		slug, slot, _ := parseKeyItem(keyPrefix + name) // check has seen it
@@ -187,8 +197,8 @@ func (f *localFile) chatbot(id string) *localChatbot {
 }
 
 func toLocalSettings(s *Settings) *localSettings {
-	return &localSettings{AccountID: s.AccountID, BYOKEnabled: s.BYOKEnabled,
-		BYOI: toLocalBYOI(s.BYOI), Version: s.Version, UpdatedAt: s.UpdatedAt.UTC()}
+	return &localSettings{AccountID: s.AccountID, Name: s.Name, BYOKEnabled: s.BYOKEnabled,
+		BYOI: toLocalBYOI(s.BYOI), Deleted: s.Deleted, Version: s.Version, UpdatedAt: s.UpdatedAt.UTC()}
 }
 
 func toLocalBYOI(b *BYOI) *localBYOI {

@@ -14,6 +14,8 @@ func FuzzLocalFile(f *testing.F) {
 		`{"format":1,"rev":3,"check":"AA==","chatbots":{"bot":{"settings":{"account_id":"a","byok_enabled":true,"byoi":{"url":"u","ciphertext":"AQ=="},"version":2,"updated_at":"2026-01-02T03:04:05Z"},"keys":{"openai":{"ciphertext":"AQI=","hint":"abcd","version":9,"updated_at":"2026-01-02T03:04:05.6Z"},"groq":{"version":1,"updated_at":"2026-01-02T03:04:05Z"}}}}}`,
 		`{"format":2,"rev":3,"check":"AA==","chatbots":{"bot":{"keys":{"openai":{"ciphertext":"AQI=","version":9,"updated_at":"2026-01-02T03:04:05.6Z"},"openai#2":{"version":1,"updated_at":"2026-01-02T03:04:05Z"}}}}}`,
 		`{"format":1,"check":"AA==","chatbots":{"bot":{"keys":{"openai#2":{"version":1,"updated_at":"2026-01-02T03:04:05Z"}}}}}`,
+		`{"format":3,"rev":3,"check":"AA==","chatbots":{"bot":{"settings":{"name":"Help","byok_enabled":true,"version":2,"updated_at":"2026-01-02T03:04:05Z"}},"gone":{"settings":{"byok_enabled":false,"deleted":true,"version":2,"updated_at":"2026-01-02T03:04:05Z"}}}}`,
+		`{"format":2,"rev":3,"check":"AA==","chatbots":{"bot":{"settings":{"name":"Help","byok_enabled":true,"version":2,"updated_at":"2026-01-02T03:04:05Z"}}}}`,
 		`{"format":2}`, `null`, `[]`, ``, `{"format":1,"chatbots":{"bot":null}}`, `{"format":1,"chatbots":{"b":{"keys":{"":null}}}}`, `{"FORMAT":1}`,
 	} {
 		f.Add([]byte(seed))

@@ -48,15 +48,9 @@ func (l *Local) PutKey(ctx context.Context, chatbot string, k *KeyRecord, was in
 // commit changes one chatbot's part of the file: lock, read, change, write.
 // On any error the file is as it was.
 func (l *Local) commit(ctx context.Context, chatbot string, change func(*localChatbot) error) error {
-	select { // in turn, so that writers of this process do not race for the lock
-	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
-	case <-ctx.Done():
-		return fmt.Errorf("local store: %w", ctx.Err())
-	}
-	unlock, err := lockDir(ctx, l.cfg.Dir, l.cfg.LockWait)
+	unlock, err := l.lock(ctx)
 	if err != nil {
-		return fmt.Errorf("local store: %w", err)
+		return err
 	}
 	defer unlock()
 	l.mu.Lock()

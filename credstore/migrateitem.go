@@ -66,7 +66,7 @@ func (m *movedSettings) there(rec *Record) int64 {
 
 func (m *movedSettings) equal(ctx context.Context, rec *Record) (bool, error) {
 	a, b := m.s, rec.Settings
-	if a.AccountID != b.AccountID || a.BYOKEnabled != b.BYOKEnabled || !sameTime(a.UpdatedAt, b.UpdatedAt) || (a.BYOI == nil) != (b.BYOI == nil) {
+	if a.AccountID != b.AccountID || a.Name != b.Name || a.Deleted != b.Deleted || a.BYOKEnabled != b.BYOKEnabled || !sameTime(a.UpdatedAt, b.UpdatedAt) || (a.BYOI == nil) != (b.BYOI == nil) {
 		return false, nil
 	}
 	if a.BYOI == nil {

@@ -27,9 +27,11 @@ type KeyInfo struct {
 type ChatbotInfo struct {
 	Chatbot    string
 	Account    string
+	Name       string // the owner's own words; "": it goes by its id
 	BYOK       bool
 	BYOIURL    string // "": none
 	BYOIHeader string
+	Version    int64     // of the settings, 0 if there are none
 	UpdatedAt  time.Time // of the settings
 	Keys       []KeyInfo // sorted by slug and slot
 }
@@ -43,7 +45,7 @@ func (o *Owner) List(ctx context.Context, chatbot, account string) (ChatbotInfo,
 	if err != nil {
 		return ChatbotInfo{}, err
 	}
-	if rec.Settings == nil && len(rec.Keys) == 0 {
+	if rec.Settings == nil && len(rec.Keys) == 0 || rec.Settings != nil && rec.Settings.Deleted {
 		return ChatbotInfo{}, fmt.Errorf("chatbot %s: %w", chatbot, ErrNotFound)
 	}
 	return rec.info(), nil
@@ -68,7 +70,7 @@ func (o *Owner) ListAccount(ctx context.Context, account string) ([]ChatbotInfo,
 		if err != nil {
 			return nil, err
 		}
-		if account == "" || rec.Settings != nil && rec.Settings.AccountID == account {
+		if s := rec.Settings; s == nil && account == "" || s != nil && !s.Deleted && (account == "" || s.AccountID == account) {
 			infos = append(infos, rec.info())
 		}
 	}
@@ -78,7 +80,7 @@ func (o *Owner) ListAccount(ctx context.Context, account string) ([]ChatbotInfo,
 func (r *Record) info() ChatbotInfo {
 	c := ChatbotInfo{Chatbot: r.Chatbot}
 	if s := r.Settings; s != nil {
-		c.Account, c.BYOK, c.UpdatedAt = s.AccountID, s.BYOKEnabled, s.UpdatedAt
+		c.Account, c.Name, c.BYOK, c.Version, c.UpdatedAt = s.AccountID, s.Name, s.BYOKEnabled, s.Version, s.UpdatedAt
 		if s.BYOI != nil {
 			c.BYOIURL, c.BYOIHeader = s.BYOI.URL, s.BYOI.AuthHeader
 		}

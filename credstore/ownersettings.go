@@ -10,9 +10,30 @@ import (
 
 // SetBYOK switches the use of the owner's keys on or off. The keys stay.
 func (o *Owner) SetBYOK(ctx context.Context, chatbot string, on bool, account string) error {
-	return o.changeSettings(ctx, chatbot, account, func(s *Settings) error {
+	return o.changeSettings(ctx, chatbot, account, func(_ context.Context, s *Settings) (*Change, error) {
+		if s.BYOKEnabled == on && o.by != nil {
+			return nil, nil
+		}
 		s.BYOKEnabled = on
-		return nil
+		done := &Change{Action: ActionSwitchOff, Item: "byok"}
+		if on {
+			done.Action = ActionSwitchOn
+		}
+		return done, nil
+	})
+}
+
+// Rename gives the chatbot another name, its owner's own words.
+func (o *Owner) Rename(ctx context.Context, chatbot, name, account string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	return o.changeSettings(ctx, chatbot, account, func(_ context.Context, s *Settings) (*Change, error) {
+		if s.Name == name {
+			return nil, nil
+		}
+		s.Name = name
+		return &Change{Action: ActionRename, Item: itemChatbot}, nil
 	})
 }
 
@@ -35,40 +56,76 @@ func (o *Owner) SetBYOI(ctx context.Context, chatbot, address, authHeader string
 	if err != nil {
 		return fmt.Errorf("key of the own endpoint of chatbot %s could not be sealed: %w", chatbot, err)
 	}
-	return o.changeSettings(ctx, chatbot, account, func(s *Settings) error {
+	return o.changeSettings(ctx, chatbot, account, func(ctx context.Context, s *Settings) (*Change, error) {
+		if b := s.BYOI; b != nil && b.URL == address && b.AuthHeader == authHeader && o.holds(ctx, chatbot, SettingsItem, b.Ciphertext, plain) {
+			return nil, nil
+		}
 		s.BYOI = &BYOI{URL: address, AuthHeader: authHeader, Ciphertext: sealed}
-		return nil
+		return &Change{Action: ActionSet, Item: "byoi"}, nil
 	})
+}
+
+// MoveBYOI changes the address or the header of the owner's own endpoint and
+// keeps its key. The new address must be at the same host: whoever could name
+// another one without knowing the key could have it sent to himself.
+func (o *Owner) MoveBYOI(ctx context.Context, chatbot, address, authHeader, account string) error {
+	if err := checkBYOI(address, authHeader); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return o.changeSettings(ctx, chatbot, account, func(_ context.Context, s *Settings) (*Change, error) {
+		b := s.BYOI
+		switch {
+		case b == nil:
+			return nil, fmt.Errorf("%w: key: is missing: no endpoint is stored whose key could be kept", ErrInvalid)
+		case b.URL == address && b.AuthHeader == authHeader:
+			return nil, nil
+		case !sameOrigin(b.URL, address):
+			return nil, fmt.Errorf("%w: key: is missing: the address is at another host than before, so the stored key is not kept; enter the key for the new one", ErrInvalid)
+		}
+		s.BYOI = &BYOI{URL: address, AuthHeader: authHeader, Ciphertext: b.Ciphertext, later: b.later}
+		return &Change{Action: ActionSet, Item: "byoi", Detail: "key kept"}, nil
+	})
+}
+
+// sameOrigin reports whether two addresses are at the same scheme, host and port.
+func sameOrigin(a, b string) bool {
+	u, err1 := url.Parse(a)
+	v, err2 := url.Parse(b)
+	return err1 == nil && err2 == nil && u.Scheme == v.Scheme && strings.EqualFold(u.Host, v.Host)
 }
 
 // ClearBYOI removes the owner's own endpoint and its key. ErrNotFound if there
 // is none.
 func (o *Owner) ClearBYOI(ctx context.Context, chatbot, account string) error {
-	return o.changeSettings(ctx, chatbot, account, func(s *Settings) error {
+	return o.changeSettings(ctx, chatbot, account, func(_ context.Context, s *Settings) (*Change, error) {
 		if s.BYOI == nil {
-			return fmt.Errorf("own endpoint of chatbot %s: %w", chatbot, ErrNotFound)
+			return nil, fmt.Errorf("own endpoint of chatbot %s: %w", chatbot, ErrNotFound)
 		}
 		s.BYOI = nil
-		return nil
+		return &Change{Action: ActionDelete, Item: "byoi"}, nil
 	})
 }
 
 // changeSettings changes the settings of a chatbot, new ones with BYOK on if
 // there are none.
-func (o *Owner) changeSettings(ctx context.Context, chatbot, account string, do func(*Settings) error) error {
+func (o *Owner) changeSettings(ctx context.Context, chatbot, account string, do func(context.Context, *Settings) (*Change, error)) error {
 	if err := checkChatbot(chatbot, account); err != nil {
 		return err
 	}
-	return o.change(ctx, chatbot, account, func(rec *Record) error {
+	return o.change(ctx, chatbot, account, func(ctx context.Context, rec *Record) (*Change, error) {
 		s := Settings{AccountID: account, BYOKEnabled: true}
-		if rec.Settings != nil {
-			s = *rec.Settings
+		var have int64
+		if live := rec.live(); live != nil {
+			s, have = *live, live.Version
 		}
-		was := s.Version
-		if err := do(&s); err != nil {
-			return err
+		done, err := do(ctx, &s)
+		if err != nil || done == nil {
+			return nil, err
 		}
-		return o.putSettings(ctx, chatbot, &s, was)
+		if err := o.expects(chatbot, SettingsItem, have); err != nil {
+			return nil, err
+		}
+		return done, o.putSettings(ctx, chatbot, &s, rec.settingsVersion())
 	})
 }
 

@@ -23,10 +23,16 @@ type Record struct {
 // Settings are what holds for a chatbot as a whole: item "settings".
 type Settings struct {
 	AccountID   string
+	Name        string // the owner's own words; "": it goes by its id
 	BYOKEnabled bool
 	BYOI        *BYOI // nil: none
-	Version     int64 // grows with every write
-	UpdatedAt   time.Time
+	// Deleted: the chatbot was removed, and only this mark is left of it. As for
+	// a key, the mark keeps the version. It has no account, no name and no
+	// endpoint, and BYOK is off: its requests are those of a chatbot of which
+	// nothing is stored.
+	Deleted   bool
+	Version   int64 // grows with every write
+	UpdatedAt time.Time
 
 	later attributes
 }
@@ -64,6 +70,31 @@ type KeyRecord struct {
 // billing guard remembers failures by version, and an older version that
 // turns up again must be recognised as a replay.
 func (k *KeyRecord) Deleted() bool { return len(k.Ciphertext) == 0 }
+
+// version is 0 where there is no key.
+func (k *KeyRecord) version() int64 {
+	if k == nil {
+		return 0
+	}
+	return k.Version
+}
+
+// live returns the settings of a chatbot that is there, nil if it is not, or
+// was removed.
+func (r *Record) live() *Settings {
+	if r.Settings == nil || r.Settings.Deleted {
+		return nil
+	}
+	return r.Settings
+}
+
+// settingsVersion is that of the settings or of their mark, 0 without either.
+func (r *Record) settingsVersion() int64 {
+	if r.Settings == nil {
+		return 0
+	}
+	return r.Settings.Version
+}
 
 // SettingsItem is the item name of the settings.
 const SettingsItem = "settings"

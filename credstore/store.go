@@ -1,6 +1,9 @@
 package credstore
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // A Loader reads one chatbot's records.
 type Loader interface {
@@ -35,6 +38,32 @@ type Store interface {
 	// Chatbots lists the chatbots of an account, sorted. "" lists all, where
 	// the store can do that.
 	Chatbots(ctx context.Context, account string) ([]string, error)
+	// Names lists the same with their names, but for those that were removed.
+	// It costs more: a Directory keeps what it answers.
+	Names(ctx context.Context, account string) ([]ChatbotName, error)
+	// AddChange adds to a chatbot's trail and fills in Change.Number. The trail
+	// is no part of the Record: who serves requests does not read it. It is
+	// bounded, the oldest go first.
+	AddChange(ctx context.Context, chatbot string, c *Change) error
+	// Changes returns up to limit changes, newest first, that are older than
+	// the one of number before; 0 begins with the newest.
+	Changes(ctx context.Context, chatbot string, before int64, limit int) ([]Change, error)
+}
+
+// A ChatbotName is one chatbot in the list of an account.
+type ChatbotName struct{ Chatbot, Account, Name string }
+
+// A Change is one entry of a chatbot's trail: who changed what and when. It
+// never holds a value, not even the owner's own words: somebody may have pasted
+// a key into a label.
+type Change struct {
+	Number int64     `json:"number"` // grows within a chatbot's trail
+	At     time.Time `json:"at"`
+	Actor  string    `json:"actor"`  // who, as the sign-in says
+	Role   string    `json:"role"`   // on whose behalf: owner or operator
+	Action string    `json:"action"` // one of the words of ownertrail.go
+	Item   string    `json:"item"`   // what: chatbot, byok, byoi, or a key such as openai#2
+	Detail string    `json:"detail,omitempty"`
 }
 
 // A Cipher seals what a Store keeps. What was sealed with one context can be

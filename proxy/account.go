@@ -49,6 +49,9 @@ func (x *exchange) finish(n int64, err error) {
 	x.endReading(err == nil)
 	x.countTokens()
 	x.h.meter.add(x, n)
+	if x.noted != nil {
+		x.tell(err)
+	}
 	if x.logged(err) {
 		x.line(n, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 )
 
 // readBody reads the body, or of one that is longer than limits.scan_window
@@ -84,13 +85,17 @@ type window struct {
 // megabyte.
 const smallWindow = 2 * keepBody
 
-var smallWindows, windows sync.Pool
+var (
+	smallWindows, windows sync.Pool
+	openWindows           atomic.Int32 // of the larger size
+)
 
 // openWindow moves the body into a window for at least size bytes.
 func (x *exchange) openWindow(size int) {
 	pool, room := &smallWindows, smallWindow
 	if size > smallWindow {
 		pool, room = &windows, max(size, int(x.snap.limits.ScanWindow))
+		openWindows.Add(1)
 	}
 	w, _ := pool.Get().(*window)
 	if w == nil || cap(w.buf) < room {
@@ -107,6 +112,7 @@ func (x *exchange) openWindow(size int) {
 func (w *window) release() {
 	w.small = nil
 	if cap(w.buf) > smallWindow {
+		openWindows.Add(-1)
 		windows.Put(w)
 	} else {
 		smallWindows.Put(w)

@@ -59,6 +59,7 @@ type exchange struct {
 	room     []byte               // for looking through a reply
 
 	ids     callerIDs
+	noted   *observed // nil if nobody observes, or there is nothing to tell
 	account account
 	parted  bool // the buffers are another's, see part
 }

@@ -27,6 +27,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/sidekey/sidekey/credstore"
+	"github.com/sidekey/sidekey/proxy/trace"
 	"github.com/sidekey/sidekey/proxy/wire"
 )
 
@@ -59,6 +60,7 @@ type Handler struct {
 	tokenMeter tokenMeter
 	sampled    atomic.Int64 // requests that log.sample was asked about
 
+	observer  atomic.Pointer[func(*trace.Call)]
 	tokens    tokens // of service accounts
 	exchanges sync.Pool
 	bare      sync.Pool     // of exchanges without buffers, see exchange.part

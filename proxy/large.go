@@ -103,7 +103,7 @@ func (x *exchange) detectLarge() *refusal {
 	}
 	err := l.scan.Feed(x.buf)
 	x.judge(err)
-	if err == nil && !x.early() {
+	if err == nil && !x.early() && openWindows.Load() < windowsAtOnce {
 		var r *refusal
 		if r, err = x.readWindow(); r != nil {
 			return r
@@ -133,6 +133,11 @@ func (x *exchange) early() bool {
 	}
 	return x.foreseen() && !x.snap.directory.used
 }
+
+// windowsAtOnce bounds how many windows may be open for one more to be filled
+// for a body that will not fit it: fifty took 50 MiB. Of others the beginning
+// must do.
+const windowsAtOnce = 8
 
 // readWindow fills the window and judges again. wrong is what is wrong with it.
 func (x *exchange) readWindow() (r *refusal, wrong error) {

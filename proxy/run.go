@@ -38,6 +38,7 @@ func (x *exchange) run() *refusal {
 		(*exchange).readable,
 		(*exchange).readBody,
 		(*exchange).detect,
+		(*exchange).note,
 		(*exchange).decide,
 		(*exchange).guardKeys,
 		(*exchange).unlock,

@@ -29,6 +29,7 @@ const (
 // chatbot, acct its account, exp is required.
 type claims struct {
 	Account string `json:"acct"`
+	Role    string `json:"role"` // only people's tokens, for the console, have one of its words
 	jwt.RegisteredClaims
 }
 
@@ -69,6 +70,11 @@ func (v *verifier) verify(token string, now time.Time) (caller, time.Time, error
 		jwt.WithTimeFunc(func() time.Time { return now })).ParseWithClaims(token, &c, v.keysFor)
 	if err != nil {
 		return caller{}, time.Time{}, errStranger("the token was refused: " + reason(err))
+	}
+	if c.Role == "owner" || c.Role == "operator" {
+		// Its sub is a person. As a chatbot of which nothing is stored, he would
+		// have the platform pay for his calls.
+		return caller{}, time.Time{}, errStranger("the token is for the console, not for a chatbot")
 	}
 	if !credstore.ValidID(c.Subject) {
 		return caller{}, time.Time{}, errStranger("the token's sub is not a chatbot id")
@@ -115,6 +121,26 @@ func reason(err error) string {
 	}
 	return "invalid"
 }
+
+// A PublicKey is one that tokens may be signed for.
+type PublicKey struct {
+	ID  string // kid, "" if the document gave none
+	Key any    // ed25519.PublicKey or *rsa.PublicKey
+}
+
+// ParsePublicKeys reads the documents that identity.token.public_keys may name,
+// for others who verify tokens by the same rules.
+func ParsePublicKeys(doc []byte) ([]PublicKey, error) {
+	keys, err := parsePublicKeys(doc)
+	out := make([]PublicKey, len(keys))
+	for i, k := range keys {
+		out[i] = PublicKey{k.id, k.key}
+	}
+	return out, err
+}
+
+// MinTokenSecret is the least size of an HS256 secret, in bytes.
+const MinTokenSecret = minTokenSecret
 
 // parsePublicKeys reads a PEM document (one or more PUBLIC KEY or CERTIFICATE
 // blocks) or a JWKS (RFC 7517).

@@ -43,7 +43,7 @@ func compile(ld *loaded) (proxy.Config, []Problem) {
 		Timeouts: proxy.Timeouts(c.Timeouts),
 		Log:      proxy.LogConfig{Sample: c.Log.Sample},
 
-		Telemetry: proxy.TelemetryConfig(c.Telemetry),
+		Telemetry: proxy.TelemetryConfig{Usage: c.Telemetry.Usage},
 	}
 	if keys, ok := ld.Secrets["identity.token.public_keys"]; ok {
 		out.Identity.TokenKeys = keys.Reveal()

@@ -21,11 +21,7 @@ type Config struct {
 	Timeouts  Timeouts  `mapstructure:"timeouts"`
 	Log       Log       `mapstructure:"log"`
 	Telemetry Telemetry `mapstructure:"telemetry"`
-}
-
-// Telemetry says what is measured beside what always is.
-type Telemetry struct {
-	Usage string `mapstructure:"usage"`
+	Console   Console   `mapstructure:"console"`
 }
 
 // A Ref points at a secret (or a public key): env:NAME or file:/path.
@@ -180,11 +176,43 @@ type Timeouts struct {
 	ClientIdle   time.Duration `mapstructure:"client_idle"`
 }
 
+// Console is the owners' API and page. Sidecars do not use it, nor read its
+// secrets.
+type Console struct {
+	Listen string      `mapstructure:"listen"`
+	Auth   ConsoleAuth `mapstructure:"auth"`
+	Notify []string    `mapstructure:"notify"`
+}
+
+// ConsoleAuth holds what sign-ins are verified with.
+type ConsoleAuth struct {
+	Secret     Ref `mapstructure:"secret"`
+	PublicKeys Ref `mapstructure:"public_keys"`
+}
+
 // Log says what is logged and how.
 type Log struct {
 	Level  string `mapstructure:"level"`
 	Format string `mapstructure:"format"`
 	Sample int    `mapstructure:"sample"`
+}
+
+// Telemetry says what is measured beside what always is, and whether and where
+// generations are told as OpenTelemetry spans.
+type Telemetry struct {
+	Usage         string       `mapstructure:"usage"`
+	Endpoint      string       `mapstructure:"endpoint"`
+	Auth          Ref          `mapstructure:"auth"`
+	SamplePercent int          `mapstructure:"sample_percent"`
+	Prices        []TokenPrice `mapstructure:"prices"`
+}
+
+// A TokenPrice is what a million tokens of some models cost, in US dollars.
+type TokenPrice struct {
+	Match  string `mapstructure:"match"`
+	Input  string `mapstructure:"input"`
+	Cached string `mapstructure:"cached"`
+	Output string `mapstructure:"output"`
 }
 
 // DefaultConfig is what an absent file means.
@@ -206,6 +234,8 @@ func DefaultConfig() Config {
 			Dial: 5 * time.Second, Write: 30 * time.Second, HeaderWait: 10 * time.Minute, Idle: 5 * time.Minute,
 			ClientHeader: 10 * time.Second, ClientBody: time.Minute, ClientIdle: 90 * time.Second,
 		},
-		Log: Log{Level: "info", Format: "auto", Sample: 1}, Telemetry: Telemetry{Usage: "plain"},
+		Log:       Log{Level: "info", Format: "auto", Sample: 1},
+		Telemetry: Telemetry{SamplePercent: 100, Usage: "plain"},
+		Console:   Console{Listen: "127.0.0.1:8789"},
 	}
 }

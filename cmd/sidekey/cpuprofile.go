@@ -9,7 +9,7 @@ import (
 
 // profileVariable names the file that serve writes a profile of its CPU time
 // to, from its start until it ends: how to find out what a sidecar spends its
-// time on (README, Development).
+// time on (CONTRIBUTING.md).
 //
 // There is no more than that, and nothing to ask for over the network, on
 // purpose. A CPU profile holds names of functions, lines and counts. A heap or

@@ -76,7 +76,7 @@ func TestDemoStays(t *testing.T) {
 	if status := run(ctx, []string{"demo", "--stay"}, strings.NewReader(""), out, io.Discard); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
-	for _, want := range []string{"curl http://127.0.0.1:", "new OpenAI(", "new Anthropic(", "createGateway("} {
+	for _, want := range []string{"curl -i http://127.0.0.1:", "OpenAI(base_url=\"http://127.0.0.1:", "new OpenAI(", "new ChatOpenAI(", "new Anthropic(", "createGateway("} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the snippets lack %q", want)
 		}

@@ -15,7 +15,8 @@ func sample(p *place) string {
 		"store.kind": "aws", "store.aws.kms_key": "alias/other", "store.aws.region": "eu-north-1", "limits.half_close": "allow", "log.level": "debug", "log.format": "json", "telemetry.usage": "off", "cache.ttl": "4m", "cache.stale_limit": "2h", "cache.recheck": "2h",
 		"detect.rules": "[{match: a-*, provider: openai}]", "gateway.headers": "[{name: X-A, value: b}]", "gateway.expose": "/v1/credits, /v1/report",
 		"byok.routes": "[{provider: openai, route: direct}]", "byok.guard_unknown": "refuse", "direct.models": "[{model: openai/a, id: a}]",
-		"byoi.allow": "a.example.com,b.example.com",
+		"byoi.allow": "a.example.com,b.example.com", "telemetry.prices": "[{match: openai/*, input: '1'}]", "telemetry.endpoint": "http://127.0.0.1:4318",
+		"console.listen": "127.0.0.1:2345", "console.notify": "http://10.0.0.1:8788,http://10.0.0.2:8788", "console.auth.secret": "env:ANOTHER",
 	}
 	if v, ok := special[p.path]; ok {
 		return v

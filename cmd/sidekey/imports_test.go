@@ -13,20 +13,24 @@ import (
 // arrows are the imports that the house allows (DESIGN section 2). cmd/sidekey
 // knows everything and is not listed.
 var arrows = map[string][]string{
-	"proxy":      {"proxy/wire", "detect", "credstore", "provider"},
-	"proxy/wire": {},
-	"detect":     {"provider"},
-	"provider":   {},
-	"credstore":  {"provider"},
-	"console":    {"credstore", "provider"},
-	"sandbox":    {},
-	"bench":      {},
+	"proxy":       {"proxy/wire", "proxy/trace", "detect", "credstore", "provider"},
+	"proxy/wire":  {},
+	"proxy/trace": {}, // of what is told, where to
+
+	"detect":    {"provider"},
+	"provider":  {},
+	"credstore": {"provider"},
+	"console":   {"credstore", "provider"},
+	"sandbox":   {},
+	"bench":     {},
 
 	// Programs that bench builds, as proxies to be compared with.
 	"bench/peers/fasthttp": {},
 	"bench/peers/httputil": {},
 
-	"deploy/aws": {}, // files for operators, and tests of them
+	// Files for operators, and tests of them.
+	"deploy":     {},
+	"deploy/aws": {},
 
 	// For tests only: testOnly.
 	"sandbox/npmtest": {},

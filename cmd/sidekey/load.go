@@ -17,6 +17,7 @@ import (
 
 	"github.com/sidekey/sidekey/credstore"
 	"github.com/sidekey/sidekey/proxy"
+	"github.com/sidekey/sidekey/proxy/trace"
 )
 
 const (
@@ -50,6 +51,7 @@ type loaded struct {
 	TLS      *tls.Config                 // of the listener, nil for plain
 	RootCAs  []byte                      // of gateway.ca_file, PEM
 	Proxy    proxy.Config
+	Trace    *trace.Config // nil: nothing is told
 	// Files are all that the configuration was read from.
 	Files []string
 	// Sum changes when any byte of the file or of a secret changes.
@@ -158,6 +160,9 @@ func (l *loader) loadAll() (*loaded, []Problem) {
 	proxyConfig, more := compile(ld)
 	problems = append(problems, ld.locate(more, problems)...)
 	ld.Proxy = proxyConfig
+	traceConfig, more := compileTrace(ld)
+	problems = append(problems, ld.locate(more, problems)...)
+	ld.Trace = traceConfig
 	ld.Files = append(ld.Files, r.files...)
 	r.sum.Sum(ld.Sum[:0])
 	sortProblems(problems)

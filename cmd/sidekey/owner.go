@@ -135,7 +135,7 @@ func (a *app) byokCommand() *cobra.Command {
 		Long: `byok off keeps the stored keys but stops using them: all of the chatbot's requests
 are paid by the platform until byok on.`,
 		Example: "  sidekey byok off --chatbot demo",
-		Args:    choice("on", "off"),
+		Args:    choice("on", "off"), ValidArgs: []string{"on", "off"},
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.check(false); err != nil {
 				return err

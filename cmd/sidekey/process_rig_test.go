@@ -44,7 +44,9 @@ func launch(t *testing.T, config string, env ...string) *process {
 func buildSidekey(tb testing.TB) string {
 	tb.Helper()
 	path := filepath.Join(tb.TempDir(), "sidekey")
-	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, ".").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
 		tb.Fatalf("go build: %v\n%s", err, out)
 	}
 	return path

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/sidekey/sidekey/credstore"
 )
@@ -60,12 +61,18 @@ type resolver struct {
 	files  []string
 }
 
-// secrets reads every secret of the configuration.
+// secrets reads every secret of the configuration that serve needs. Those of the
+// console are not among them: a sidecar that held them could sign anybody in.
 func (r *resolver) secrets(ld *loaded) []Problem {
+	return r.secretsOf(ld, func(path string) bool { return !strings.HasPrefix(path, "console.") })
+}
+
+// secretsOf reads the secrets at the places that are needed.
+func (r *resolver) secretsOf(ld *loaded, needed func(path string) bool) []Problem {
 	var problems []Problem
 	for _, leaf := range schema().leaves() {
 		reference, _ := leaf.value(&ld.Config).(Ref)
-		if reference == "" {
+		if reference == "" || !needed(leaf.path) {
 			continue
 		}
 		secret, warning, err := r.read(reference)
@@ -76,7 +83,7 @@ func (r *resolver) secrets(ld *loaded) []Problem {
 			problems = append(problems, problemOf(leaf.path, err))
 			continue
 		}
-		if warning != "" && leaf.path != "identity.token.public_keys" {
+		if warning != "" && !strings.HasSuffix(leaf.path, ".public_keys") {
 			ld.Warnings = append(ld.Warnings, ld.place(problemOf(leaf.path, errors.New(warning))))
 		}
 		ld.Secrets[leaf.path] = secret
@@ -156,10 +163,21 @@ func readRegular(path string, limit int64) (data []byte, warning string, err err
 		clear(data)
 		return nil, "", fmt.Errorf("%s is larger than %s; name the right file", path, Size(limit))
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		warning = fmt.Sprintf("%s can be read by others (mode %04o); chmod 600 it", path, mode)
+	if tooOpen(info, os.Geteuid()) {
+		warning = fmt.Sprintf("%s can be read by others (mode %04o); chmod 600 it", path, info.Mode().Perm())
 	}
 	return data, warning, nil
+}
+
+// tooOpen reports whether others than the user can read a file. One of root's
+// that a user reads by its group is as private as it can be: so Kubernetes mounts
+// secrets (fsGroup), and nobody could follow the advice.
+func tooOpen(info fs.FileInfo, user int) bool {
+	open := info.Mode().Perm() & 0o077
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid == 0 && user != 0 {
+		open &^= 0o040
+	}
+	return open != 0
 }
 
 func readWords(path string, err error) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,6 +84,36 @@ func TestChangedSecretChangesTheSum(t *testing.T) {
 	}
 	if first.Sum == second.Sum {
 		t.Error("the sum did not change with the secret")
+	}
+}
+
+// A file's mode and owner, as the system tells them.
+type ownedFile struct {
+	fs.FileInfo
+	mode fs.FileMode
+	uid  uint32
+}
+
+func (f ownedFile) Mode() fs.FileMode { return f.mode }
+func (f ownedFile) Sys() any          { return &syscall.Stat_t{Uid: f.uid} }
+
+// Kubernetes mounts a secret as root's, with the group of the pod: no user could
+// follow an advice to close it further.
+func TestFilesThatOthersCanReadAreWarnedOf(t *testing.T) {
+	const user = 65532
+	for _, c := range []struct {
+		mode fs.FileMode
+		uid  uint32
+		user int
+		want bool
+	}{
+		{0o400, user, user, false}, {0o600, user, user, false}, {0o640, user, user, true}, {0o604, user, user, true},
+		{0o440, 0, user, false}, {0o640, 0, user, false}, {0o444, 0, user, true}, {0o460, 0, user, true},
+		{0o440, 0, 0, true}, {0o400, 0, 0, false}, {0o440, user + 1, user, true},
+	} {
+		if got := tooOpen(ownedFile{mode: c.mode, uid: c.uid}, c.user); got != c.want {
+			t.Errorf("mode %04o of user %d, read by %d: got %v, want %v", c.mode, c.uid, c.user, got, c.want)
+		}
 	}
 }
 

@@ -11,7 +11,12 @@ const (
 	groupServe = "serve"
 	groupOwner = "owner"
 	groupTry   = "try"
+	groupShell = "shell"
 )
+
+// Commands are shown in the order in which they are added: what is needed first
+// stands first.
+func init() { cobra.EnableCommandSorting = false }
 
 // usageTemplate shows commands by group, and flags last.
 const usageTemplate = `Usage:
@@ -46,9 +51,10 @@ func (a *app) command() *cobra.Command {
 		Long: `sidekey stands between a chatbot and an AI gateway. It reads which model a
 request asks for, finds the key that the chatbot's owner stored for that
 provider, and hands it to the gateway with the request.`,
-		Example: `  sidekey check --config sidekey.yaml
-  sidekey serve --config sidekey.yaml
-  sidekey keys set --chatbot demo --provider openai < key.txt`,
+		Example: `  sidekey demo                                                  see it work: nothing to set up
+  sidekey keys set --chatbot demo --provider openai < key.txt   store an owner's key
+  sidekey check && sidekey serve                                run the sidecar with ./sidekey.yaml
+  sidekey health                                                is it ready?`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -69,6 +75,7 @@ provider, and hands it to the gateway with the request.`,
 		&cobra.Group{ID: groupServe, Title: "For operators:"},
 		&cobra.Group{ID: groupOwner, Title: "For owners of chatbots:"},
 		&cobra.Group{ID: groupTry, Title: "To try and to measure:"},
+		&cobra.Group{ID: groupShell, Title: "At a terminal:"},
 	)
 	add := func(group string, commands ...*cobra.Command) {
 		for _, c := range commands {
@@ -76,12 +83,45 @@ provider, and hands it to the gateway with the request.`,
 			root.AddCommand(c)
 		}
 	}
-	add(groupServe, a.serveCommand(), a.checkCommand(), a.storeCommand(), a.tokenCommand())
+	add(groupServe, a.serveCommand(), a.checkCommand(), a.healthCommand(), a.consoleCommand(), a.storeCommand(), a.tokenCommand())
 	add(groupOwner, a.keysCommand(), a.byokCommand(), a.byoiCommand())
 	add(groupTry, a.demoCommand(), a.detectCommand(), a.sandboxCommand(), a.benchCommand())
+	add(groupShell, a.completionCommand())
+	root.SetHelpCommandGroupID(groupShell)
+	root.SetHelpCommand(helpCommand())
 	root.SetUsageTemplate(usageTemplate)
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.Version = versionLine()
+	root.SetVersionTemplate("sidekey {{.Version}}\n")
+	root.Flags().Bool("version", false, "print the version") // without -v, which others use for more words
+	completeTree(root)
 	return root
+}
+
+// helpCommand is cobra's own in the words of this house.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Say more about a command",
+		Long:  "help prints what a command does, its flags and examples; so does the flag --help.",
+		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			at, _, err := c.Root().Find(args)
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return subNames(at), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			at, rest, err := c.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return unknownCommand(at, rest[0])
+			}
+			at.InitDefaultHelpFlag()
+			return at.Help()
+		},
+	}
 }
 
 // unknownCommand does not repeat a word that may be a key.

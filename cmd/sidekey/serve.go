@@ -52,6 +52,7 @@ type sidecar struct {
 	admin    *http.Server
 	adminLn  net.Listener
 	reloader *reloader
+	tracing  tracing
 	draining atomic.Bool
 }
 
@@ -108,6 +109,7 @@ func (s *sidecar) run(ctx context.Context, stop, hup <-chan os.Signal, ready fun
 	watchers.Wait()
 	s.admin.Close()
 	serving.Wait()
+	s.tracing.close() // the last requests have ended
 	s.source.Close()
 	return errors.Join(err, s.store.Close())
 }

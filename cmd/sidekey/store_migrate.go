@@ -38,6 +38,8 @@ then run it once more for what was changed meanwhile.`,
 	})
 	c.Flags().StringVar(&from, "from", "", "the source: local or aws")
 	c.Flags().StringVar(&to, "to", "", "the destination: local or aws")
+	words(c, "from", storeLocal, storeAWS)
+	words(c, "to", storeLocal, storeAWS)
 	return c
 }
 

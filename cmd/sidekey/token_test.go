@@ -68,6 +68,7 @@ func TestMintedTokensAreAccepted(t *testing.T) {
 	f(200, "owner=true", "--chatbot", "shop", "--signing-key", "file:"+privatePEM(t, ed))
 	f(200, "owner=true", "--chatbot", "shop", "--signing-key", "file:"+privatePEM(t, rs))
 	f(403, "", "--chatbot", "shop", "--account", "foreign")
+	f(401, "", "--role", "owner", "--account", "acme", "--name", "person", "--signing-key", "file:"+privatePEM(t, ed)) // it is for the console
 	_, stranger, _ := ed25519.GenerateKey(rand.Reader)
 	f(401, "", "--chatbot", "shop", "--signing-key", "file:"+privatePEM(t, stranger))
 }
@@ -93,6 +94,12 @@ func TestMintRefusesWhatServeWouldRefuse(t *testing.T) {
 	f(2, "not an id", "--chatbot", "no id")
 	f(2, "--ttl", "--chatbot", "a", "--ttl", "0s")
 	f(2, "--ttl", "--chatbot", "a", "--ttl", "10000h")
+	f(2, "--role is owner or operator", "--role", "admin")
+	f(2, "--account is needed", "--role", "owner")
+	f(2, "leave --chatbot out", "--role", "operator", "--chatbot", "a")
+	f(2, "write --role", "--chatbot", "a", "--name", "ann")
+	f(2, "looks like a key", "--role", "operator", "--name", "sk-proj-CANARY-openai-7f3a9bb2c4d5")
+	f(1, "set console.auth.secret", "--role", "operator")
 	f(1, "HS256 needs 32", "--chatbot", "a")
 	f(1, "only Ed25519 and RSA", "--chatbot", "a", "--signing-key", "file:"+privatePEM(t, ec))
 	f(1, "2048 bits", "--chatbot", "a", "--signing-key", "file:"+privatePEM(t, weak))

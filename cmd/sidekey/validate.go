@@ -49,6 +49,7 @@ func validate(cfg *Config) []Problem {
 		c.rule(fmt.Sprintf("detect.rules[%d]", i), r)
 	}
 	c.store(cfg)
+	c.console(cfg)
 	c.cache(&cfg.Cache)
 	c.word("byok.route", cfg.BYOK.Route, "gateway", "direct")
 	c.word("byok.guard", cfg.BYOK.Guard, "strict", "report", "off")
@@ -64,6 +65,7 @@ func validate(cfg *Config) []Problem {
 	c.word("limits.half_close", cfg.Limits.HalfClose, "close", "allow")
 	c.word("log.level", cfg.Log.Level, "debug", "info", "warn", "error")
 	c.word("log.format", cfg.Log.Format, "auto", "json", "console")
+	c.number("telemetry.sample_percent", cfg.Telemetry.SamplePercent, 0, 100)
 	c.word("telemetry.usage", cfg.Telemetry.Usage, "plain", "unpack", "off")
 	c.number("log.sample", cfg.Log.Sample, 1, 1_000_000)
 	c.within("byok.guard_cooldown", cfg.BYOK.GuardCooldown, time.Second, 24*time.Hour)

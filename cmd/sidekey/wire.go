@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"reflect"
 
 	"github.com/sidekey/sidekey/credstore"
 	"github.com/sidekey/sidekey/proxy"
@@ -39,6 +40,10 @@ func (a *app) wire(ctx context.Context, ld *loaded) (_ *sidecar, err error) {
 	if s.handler, err = proxy.New(ld.Proxy, s.source, s.log); err != nil {
 		return nil, err
 	}
+	s.tracing.handler, s.tracing.log = s.handler, s.log
+	if err = s.tracing.set(ld.Trace); err != nil {
+		return nil, fmt.Errorf("telemetry: %w", err)
+	}
 	if s.listener, err = wire.Listen(ld.Config.Listen); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
@@ -67,6 +72,7 @@ func (s *sidecar) undo() {
 	if s.store != nil {
 		s.store.Close()
 	}
+	s.tracing.close()
 }
 
 // presentTLS gives each handshake the certificates of the present
@@ -116,5 +122,10 @@ func (s *sidecar) apply(ld *loaded) []Problem {
 		s.tls.Store(ld)
 	}
 	s.logs.Set(ld.Config.Log)
+	if !reflect.DeepEqual(ld.Config.Telemetry, old.Config.Telemetry) || !ld.Secrets["telemetry.auth"].Equal(old.Secrets["telemetry.auth"]) {
+		if err := s.tracing.set(ld.Trace); err != nil { // compileTrace has validated it
+			s.log.Error().Err(err).Msg("telemetry stays as it was")
+		}
+	}
 	return nil
 }

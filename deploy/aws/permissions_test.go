@@ -271,6 +271,19 @@ func (s *site) ownerSteps(who string) []step {
 			}
 			return err
 		}},
+		{"what the console does", func(ctx context.Context) error {
+			c := o.As(credstore.Actor{Name: "ann", Role: "owner", Lost: func(_ string, _ credstore.Change, err error) { s.t.Errorf("the trail: %v", err) }})
+			const made = "acme-made"
+			err := c.Create(ctx, made, "Help desk", owner)
+			_, set := c.Set(ctx, made, provider.Anthropic, anthropic, credstore.SetOptions{Account: owner})
+			_, again := c.Set(ctx, made, provider.Anthropic, key("other"), credstore.SetOptions{Account: owner})
+			names, named := b.Store.Names(ctx, owner)
+			trail, told := c.Changes(ctx, made, owner, 0, 10)
+			if len(names) != 3 || len(trail) != 3 {
+				err = errors.Join(err, fmt.Errorf("%d names and %d changes, want 3 and 3", len(names), len(trail)))
+			}
+			return errors.Join(err, set, again, named, told, c.Rename(ctx, made, "Front desk", owner), c.Remove(ctx, made, owner))
+		}},
 		{"a write that lost", func(ctx context.Context) error {
 			err := b.Store.PutSettings(ctx, chatbot, &credstore.Settings{AccountID: owner, Version: 2}, 1)
 			if errors.Is(err, credstore.ErrConflict) {

@@ -34,7 +34,7 @@ type property struct {
 
 type kind struct {
 	Type          string
-	Element       *kind  // of an array or map
+	Element       *kind  // of an array or a map
 	Types         []kind // of a union
 	AllowedValues []string
 	Reference     struct {
@@ -113,6 +113,16 @@ func (s *spec) fault(where string, v any, k kind) []string {
 		var out []string
 		for i, e := range list {
 			out = append(out, s.fault(fmt.Sprintf("%s[%d]", where, i), e, *k.Element)...)
+		}
+		return out
+	case "map":
+		o, ok := v.(object)
+		if !ok {
+			return wrong
+		}
+		var out []string
+		for name, e := range o {
+			out = append(out, s.fault(where+"."+name, e, *k.Element)...)
 		}
 		return out
 	case "ref":

@@ -20,6 +20,13 @@ type conversation struct {
 	stage stage
 	sent  time.Time
 	into  *inbuf // gets its memory when the answer is there: a model may think for long
+	read  []byte // else: where the answer goes
+
+	keeps  bool            // the next write is kept
+	kept   *[largeBuf]byte // it
+	length int             // its length
+	idle   bool            // whether the connection was, before it
+	failed error           // of writing it
 }
 
 type stage uint8
@@ -33,14 +40,29 @@ const (
 	answered
 )
 
-// converses reports whether c can do that: over TLS the bytes are not ours.
-func (c *upConn) converses() bool { return c.sock.io.direct && !c.overTLS }
+// Over TLS the bytes are crypto/tls's: what it writes is kept, and becomes the
+// first half of the conversation in which it reads, see speak.
+
+// converses reports whether c can do that. Over TLS it must have served before,
+// because the tickets that follow a handshake would be taken for a reply; and
+// the request must be one record.
+func (c *upConn) converses(req *Request) bool {
+	if req.Stream != nil || req.upgrade || !c.sock.io.direct {
+		return false
+	}
+	return !c.overTLS || c.served && !c.ahead && int64(len(req.Head))+req.Length <= maxJoined
+}
 
 // converse writes bufs, which it consumes, and reads into an empty inbuf. What it could not
 // do is left to the caller, by the stage that it returns: partial with an error
 // of writing, or with what is left of bufs to be written; awaiting with the
 // answer to be read, n bytes of it having come with answered.
 func (s *sock) converse(bufs *net.Buffers, into *inbuf, idle bool) (at stage, n int, err error) {
+	s.io.talk.into = into
+	return s.talk(bufs, idle)
+}
+
+func (s *sock) talk(bufs *net.Buffers, idle bool) (at stage, n int, err error) {
 	t := &s.io.talk
 	if t.call == nil {
 		t.call = s.talkFD
@@ -51,12 +73,12 @@ func (s *sock) converse(bufs *net.Buffers, into *inbuf, idle bool) (at stage, n 
 		t.stage = probing
 	}
 	in, out := &s.io.in, &s.io.out
-	t.into, in.now, out.now, out.n, out.err = into, false, true, 0, 0
+	in.now, out.now, out.n, out.err = false, true, 0, 0
 	err = s.rc.Read(t.call)
 	for err != nil && t.stage < stale && s.extendRead(err) {
 		err = s.rc.Read(t.call) // the limit of an earlier wait
 	}
-	t.into, in.buf, out.buf = nil, nil, nil
+	t.into, t.read, in.buf, out.buf = nil, nil, nil, nil
 	clear(all)
 	s.io.vec = all[:0]
 	consume(bufs, out.n)
@@ -98,8 +120,10 @@ func (s *sock) talkFD(fd uintptr) bool {
 		}
 		return t.stage == partial
 	}
-	t.into.makeRoom(smallBuf)
-	in.buf = t.into.buf
+	if in.buf = t.read; t.into != nil {
+		t.into.makeRoom(smallBuf)
+		in.buf = t.into.buf
+	}
 	if !s.readFD(fd) {
 		return false
 	}

@@ -18,6 +18,14 @@ const (
 	answered
 )
 
-func (c *upConn) converses() bool { return false }
+func (c *upConn) converses(*Request) bool { return false }
 
 func (s *sock) converse(*net.Buffers, *inbuf, bool) (stage, int, error) { return partial, 0, nil }
+
+func (c *upConn) converseTLS(*Request, *Reply, *replyHead) (sent, read error, ended bool) {
+	return nil, nil, true
+}
+
+func (s *sock) keepsWrite([]byte) bool    { return false }
+func (s *sock) speaks() bool              { return false }
+func (s *sock) speak([]byte) (int, error) { return 0, nil }

@@ -3,6 +3,7 @@ package wire
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -120,6 +121,13 @@ func TestSlowReaderOfAStreamGetsAllAndHoldsTheUpstreamBack(t *testing.T) {
 			if _, _, err := readRequest(br); err != nil {
 				return
 			}
+			// Buffers that the kernel does not widen: 4 MB to send and 6 MB to
+			// receive at each end would hold it all.
+			raw := c
+			if tc, ok := c.(*tls.Conn); ok {
+				raw = tc.NetConn()
+			}
+			raw.(*net.TCPConn).SetWriteBuffer(64 << 10)
 			io.WriteString(c, chunkedHead)
 			<-begin
 			for i := range chunks {
@@ -136,6 +144,7 @@ func TestSlowReaderOfAStreamGetsAllAndHoldsTheUpstreamBack(t *testing.T) {
 		})
 		g := newGateway(t, Config{Address: u.addr, TLS: u.client})
 		c := dialClient(t, g.addr)
+		c.Conn.(*net.TCPConn).SetReadBuffer(64 << 10)
 		c.send(t, get)
 		resp, err := http.ReadResponse(c.br, nil)
 		if err != nil {

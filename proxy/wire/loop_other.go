@@ -12,8 +12,9 @@ type (
 	stream struct{ loop *loop }
 )
 
-func (*loops) end()        {}
-func (*loop) kick(*stream) {}
+func (*loops) end()         {}
+func (*loops) ending() bool { return false }
+func (*loop) kick(*stream)  {}
 
 func (b *Body) streams(*fasthttp.RequestCtx) bool { return false }
 func relayInLoop(*fasthttp.RequestCtx, *Body)     {}

@@ -23,7 +23,7 @@ func putStreamBuf(buf *[largeBuf]byte) {
 const (
 	wideBuf    = 128 << 10
 	hugeBuf    = 512 << 10
-	hugeAtOnce = 16
+	hugeAtOnce = 8
 )
 
 var (

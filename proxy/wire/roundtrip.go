@@ -22,9 +22,15 @@ func (c *upConn) roundTrip(req *Request, rep *Reply, client *Conn) *Error {
 	*h = replyHead{}
 	var sent, read error
 	c.watchFor(client)
-	if req.Stream == nil && c.converses() {
+	if idle := c.unprobed; idle || !c.overTLS && c.converses(req) {
 		var ended bool
-		if sent, read, ended = c.converse(req, rep, h, client); ended {
+		c.unprobed = false
+		if c.overTLS {
+			sent, read, ended = c.converseTLS(req, rep, h)
+		} else {
+			sent, read, ended = c.converse(req, rep, h, client)
+		}
+		if ended {
 			c.unwatch()
 			c.close()
 			return errStale

@@ -133,7 +133,7 @@ func (t *Transport) doGathered(req *Request, rep *Reply, client *Conn) error {
 
 func (t *Transport) do(req *Request, rep *Reply, client *Conn) error {
 	for {
-		c, err := t.connection(req.small())
+		c, err := t.connection(req)
 		if err != nil {
 			return err
 		}
@@ -188,11 +188,11 @@ func (r *Request) valid() bool {
 }
 
 // connection returns an idle connection that passes its probe, else a new one.
-// later says that the request probes the connection itself, if it can.
-func (t *Transport) connection(later bool) (*upConn, error) {
+// A conversation probes the connection itself.
+func (t *Transport) connection(req *Request) (*upConn, error) {
 	now := time.Now()
 	for c := t.idle.take(); c != nil; c = t.idle.take() {
-		if later && c.converses() && !c.over(now) || c.usable(now) {
+		if c.unprobed = c.converses(req) && !c.over(now); c.unprobed || c.usable(now) {
 			return c, nil
 		}
 		t.count.stale.Add(1)

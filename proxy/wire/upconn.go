@@ -28,6 +28,7 @@ type upConn struct {
 	pieces [][]byte
 	bufs   net.Buffers
 
+	unprobed  bool                   // it was idle, and its conversation is to probe it
 	client    *Conn                  // for whom it works, while it is watched
 	streaming atomic.Pointer[stream] // that it feeds, in a loop
 	gone      atomic.Bool            // the client left: set by the watcher, which closes

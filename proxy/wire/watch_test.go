@@ -67,7 +67,7 @@ func TestLateNewsOfAClientDoesNotTouchItsFormerConnection(t *testing.T) {
 	var p presence
 	u := newUpstream(t, false, oneReply("HTTP/1.1 204 No Content\r\n\r\n"))
 	tr := mustTransport(t, Config{Address: u.addr})
-	c, err := tr.connection(false)
+	c, err := tr.connection(&Request{upgrade: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestLateNewsOfAClientDoesNotTouchItsFormerConnection(t *testing.T) {
 		t.Error("the connection was closed for a client that it no longer serves")
 	}
 	c.finish(nil)
-	late, err := tr.connection(false)
+	late, err := tr.connection(&Request{upgrade: true})
 	if err != nil {
 		t.Fatal(err)
 	}
