@@ -131,7 +131,8 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 			c.panics.Add(1)
 			// The value is not logged: it may hold what was being read.
-			c.cfg.Log.Error().Str("type", fmt.Sprintf("%T", p)).Bytes("stack", debug.Stack()).Msg("BUG: the console panicked; please report this")
+			c.cfg.Log.Error().Str("type", fmt.Sprintf("%T", p)).Bytes("stack", debug.Stack()).
+				Str("remedy", "only this call is lost; please report the line, which holds no data of it").Msg("BUG: the console panicked")
 			sendProblem(w, refuse(http.StatusInternalServerError, "internal", "something went wrong in sidekey; its log says more"))
 		}
 	}()
@@ -170,7 +171,8 @@ func (c *Console) dispatch(w http.ResponseWriter, r *http.Request, methods map[s
 		p := problemOf(err)
 		status = p.Status
 		if p.Status >= 500 {
-			c.cfg.Log.Error().Err(err).Str("method", method).Str("route", rt.path).Msg("a call of the console failed")
+			c.cfg.Log.Error().Err(err).Str("method", method).Str("route", rt.path).
+				Str("remedy", "look at what the error names; if that is the store, sidekey store status --owner checks each permission").Msg("a call of the console failed")
 		}
 		sendProblem(w, p)
 	} else {

@@ -53,7 +53,8 @@ func (n *notifier) tell(ctx context.Context, chatbot string) bool {
 			if err := n.post(ctx, u+url.QueryEscape(chatbot)); err != nil {
 				failed.Add(1)
 				n.log.Warn().Err(err).Str("chatbot", chatbot).Uint64("failures", n.failures.Add(1)).
-					Msg("a sidecar could not be told of a change and uses it within cache.ttl: look at console.notify, and whether the sidecar runs")
+					Str("remedy", "look at console.notify, and whether the sidecar runs").
+					Msg("a sidecar could not be told of a change and uses it within cache.ttl")
 			}
 		})
 	}

@@ -89,7 +89,8 @@ func (k *call) owner() *credstore.Owner {
 	return k.c.cfg.Owner.As(credstore.Actor{Name: k.who.name, Role: k.who.role, Opens: k.c.decrypts(), Lost: func(chatbot string, c credstore.Change, err error) {
 		log.Error().Err(err).Str("chatbot", chatbot).Time("at", c.At).Str("actor", c.Actor).Str("role", c.Role).
 			Str("action", c.Action).Str("item", c.Item).Str("detail", c.Detail).
-			Msg("a change was made and could not be written to the trail: this line is its only record")
+			Str("remedy", "keep this line, which is the change's only record; then look at what the error names").
+			Msg("a change was made and could not be written to the trail")
 	}})
 }
 

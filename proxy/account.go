@@ -34,8 +34,9 @@ type account struct {
 func (x *exchange) replied(kind replyKind) {
 	a := &x.account
 	a.relayed, a.kind = true, kind
-	a.upstream, a.first = x.rep.FirstByte.Sub(x.rep.Sent), x.rep.FirstByte.Sub(a.start)
-	a.added = time.Since(a.start) - a.upstream
+	// A reply may begin before the request is sent.
+	a.upstream = max(x.rep.FirstByte.Sub(x.rep.Sent), 0)
+	a.first, a.added = x.rep.FirstByte.Sub(a.start), time.Since(a.start)-a.upstream
 }
 
 // finish accounts for the request. For a streamed reply it runs after the

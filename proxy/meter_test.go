@@ -2,12 +2,14 @@ package proxy
 
 import (
 	"fmt"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/sidekey/sidekey/detect"
 	"github.com/sidekey/sidekey/provider"
+	"github.com/sidekey/sidekey/proxy/wire"
 )
 
 // However many models there are, the counters are those of the providers.
@@ -125,5 +127,21 @@ func TestUpstreamCountersSurviveReloads(t *testing.T) {
 	defer w.handler.fleet.mu.Unlock()
 	if n := len(w.handler.fleet.active) + len(w.handler.fleet.ending); n > 3 {
 		t.Errorf("%d transports are remembered, want those in use and the last", n)
+	}
+}
+
+// No count of a transport is forgotten when they are added up.
+func TestTransportCountsAddUp(t *testing.T) {
+	var sum, more wire.Stats
+	a, b := reflect.ValueOf(&sum).Elem(), reflect.ValueOf(&more).Elem()
+	for i := range a.NumField() {
+		a.Field(i).SetInt(int64(i + 1))
+		b.Field(i).SetInt(1000)
+	}
+	add(&sum, &more)
+	for i := range a.NumField() {
+		if got := a.Field(i).Int(); got != int64(i+1001) {
+			t.Errorf("%s is %d, want %d", a.Type().Field(i).Name, got, i+1001)
+		}
 	}
 }

@@ -221,7 +221,7 @@ func TestTokensAgreeWithEncodingJSON(t *testing.T) {
 		}
 		return "{" + strings.Join(members, []string{",", " ,\n"}[r.IntN(2)]) + "}"
 	}
-	rounds, found := 3000, 0
+	rounds, found := 1000, 0
 	for range rounds {
 		reply, f := value(0), formJSON
 		if r.IntN(3) == 0 {

@@ -63,7 +63,8 @@ func (a *app) console(ctx context.Context) (err error) {
 	ld.sdk = a.sdk
 	store, err := ld.open(ctx, ld.Config.Store.Kind, !named, func(err error) {
 		if err != nil {
-			cfg.Log.Error().Err(err).Msg("the store cannot be read, what is known is shown")
+			cfg.Log.Error().Err(err).Str("remedy", "repair what the error names; the console reads it again by itself").
+				Msg("the store cannot be read, what is known is shown")
 		}
 	})
 	if err != nil {

@@ -152,7 +152,7 @@ func (e exposition) cache(s credstore.Stats, oldest time.Duration) {
 		label string
 	}{
 		{families.staleUses, s.StaleKeyrings, "keyring"}, {families.staleUses, s.StaleSecrets, "secret"},
-		{families.loadFailures, s.LoadOutages - min(s.Replays, s.LoadOutages), "outage"}, {families.loadFailures, s.LoadRefusals, "refusal"},
+		{families.loadFailures, s.LoadOutages, "outage"}, {families.loadFailures, s.LoadRefusals, "refusal"},
 		{families.loadFailures, s.Replays, "replay"}, {families.loadFailures, s.Outdated, "outdated"},
 		{families.decryptFailures, s.DecryptOutages, "outage"}, {families.decryptFailures, s.DecryptRefusals, "refusal"},
 		{families.evictions, s.Evicted, "evicted"}, {families.evictions, s.SetsDropped, "dropped"}, {families.evictions, s.SetsRejected, "rejected"},

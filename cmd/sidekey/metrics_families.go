@@ -79,7 +79,7 @@ var families = struct {
 	staleUses:       counter("cache_stale_uses_total", "Uses of what the store has not confirmed in time, because it cannot be reached. They end at cache.stale_limit: repair the store before that.", "what"),
 	loads:           counter("cache_loads_total", "Keyrings asked of the store."),
 	refreshes:       counter("cache_refreshes_total", "Of the loads: those started ahead of need."),
-	loadFailures:    counter("cache_load_failures_total", "Loads that brought nothing new: outage (no answer), refusal (the store said no), replay (older than what was known), outdated (overtaken by an invalidation).", "reason"),
+	loadFailures:    counter("cache_load_failures_total", "Loads that brought nothing new: outage (no answer), refusal (the store said no), replay (of the outages: older than what was known), outdated (overtaken by an invalidation).", "reason"),
 	decrypts:        counter("cache_decrypts_total", "Keys decrypted: with the aws store, calls of KMS, which cost money. Near zero in steady state."),
 	decryptFailures: counter("cache_decrypt_failures_total", "Keys that could not be decrypted: outage (no answer), refusal (KMS, or the keyset, said no).", "reason"),
 	invalidations:   counter("cache_invalidations_total", "Times that keys were forgotten because they changed, or by POST /-/invalidate."),

@@ -131,8 +131,7 @@ func (w *metricsWorld) upstream(rw http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// closeIdle ends the upstream's idle connections, and returns when the sidecar's
-// kernel must know.
+// closeIdle ends the upstream's idle connections, those that it knows to be so.
 func (w *metricsWorld) closeIdle() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

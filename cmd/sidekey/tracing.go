@@ -69,7 +69,8 @@ func (t *tracing) set(c *trace.Config) error {
 	if c != nil {
 		config := *c
 		config.OnError = func(err error) {
-			t.log.Warn().Err(err).Msg("spans are lost; requests are served all the same: look at telemetry.endpoint, and at the receiver")
+			t.log.Warn().Err(err).Str("remedy", "look at telemetry.endpoint, and at the receiver").
+				Msg("spans are lost; requests are served all the same")
 		}
 		var err error
 		if next, err = trace.New(config); err != nil {

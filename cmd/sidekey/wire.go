@@ -124,7 +124,7 @@ func (s *sidecar) apply(ld *loaded) []Problem {
 	s.logs.Set(ld.Config.Log)
 	if !reflect.DeepEqual(ld.Config.Telemetry, old.Config.Telemetry) || !ld.Secrets["telemetry.auth"].Equal(old.Secrets["telemetry.auth"]) {
 		if err := s.tracing.set(ld.Trace); err != nil { // compileTrace has validated it
-			s.log.Error().Err(err).Msg("telemetry stays as it was")
+			s.log.Error().Err(err).Str("remedy", "correct the section telemetry, or restart").Msg("telemetry stays as it was")
 		}
 	}
 	return nil

@@ -143,11 +143,13 @@ func (t *Transport) do(req *Request, rep *Reply, client *Conn) error {
 		if ahead && failure != errStale {
 			t.count.warmUsed.Add(1)
 		}
+		if served && failure != errStale {
+			t.count.reuses.Add(1) // not before: a counter that falls looks like a restart
+		}
 		if failure == nil {
 			return nil
 		}
 		if failure == errStale {
-			t.count.reuses.Add(-1)
 			t.count.stale.Add(1)
 			if ahead {
 				t.count.warmLost.Add(1)
@@ -191,7 +193,6 @@ func (t *Transport) connection(req *Request) (*upConn, error) {
 	now := time.Now()
 	for c := t.idle.take(); c != nil; c = t.idle.take() {
 		if c.unprobed = c.converses(req) && !c.over(now); c.unprobed || c.usable(now) {
-			t.count.reuses.Add(1)
 			return c, nil
 		}
 		t.count.stale.Add(1)

@@ -1,6 +1,7 @@
 package credstore
 
 import (
+	"reflect"
 	"testing"
 	"time"
 )
@@ -25,4 +26,20 @@ func TestAgesKeepTheHighestOfTwoMinutes(t *testing.T) {
 	want(at(5*time.Minute), 0)
 	a.note(at(5*time.Minute), at(6*time.Minute)) // a clock that went back
 	want(at(5*time.Minute), 0)
+}
+
+// Plus forgets no count.
+func TestStatsAddUp(t *testing.T) {
+	var s, u Stats
+	a, b := reflect.ValueOf(&s).Elem(), reflect.ValueOf(&u).Elem()
+	for i := range a.NumField() {
+		a.Field(i).SetUint(uint64(i + 1))
+		b.Field(i).SetUint(1000)
+	}
+	sum := reflect.ValueOf(s.Plus(u))
+	for i := range sum.NumField() {
+		if got := sum.Field(i).Uint(); got != uint64(i+1001) {
+			t.Errorf("%s is %d, want %d", sum.Type().Field(i).Name, got, i+1001)
+		}
+	}
 }
