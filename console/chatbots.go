@@ -109,6 +109,9 @@ func (k *call) listChatbots() (*reply, error) {
 		return nil, invalid(fieldError{"q", "is longer than 200 bytes"})
 	}
 	names, more, err := k.c.cfg.Directory.Page(k.ctx(), account, word, after, limit)
+	if account == "" && credstore.Denied(err) {
+		return nil, errNoScan
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +125,10 @@ func (k *call) listChatbots() (*reply, error) {
 	}
 	return ok(out), nil
 }
+
+// errNoScan is for a console at AWS whose role may not list the whole table.
+var errNoScan = refuse(http.StatusConflict, "list_not_permitted",
+	"this console may list the chatbots of one account at a time; name one: "+api+"/chatbots?account=ID")
 
 // rowReaders is how many records of a page are read at a time.
 const rowReaders = 16
@@ -224,6 +231,7 @@ func (k *call) createChatbot() (*reply, error) {
 	if err := k.owner().Create(k.ctx(), made, strings.TrimSpace(name), forAccount); err != nil {
 		return nil, err
 	}
+	k.made = made
 	out, err := k.changed(made)
 	if err != nil {
 		return nil, err

@@ -52,6 +52,8 @@ type call struct {
 	r   *http.Request
 	w   http.ResponseWriter
 	who *principal // nil before authenticate, and where none is needed
+
+	made string // the id of a chatbot that the call has made
 }
 
 func (k *call) ctx() context.Context { return k.r.Context() }
@@ -61,7 +63,7 @@ func (k *call) chatbotID() string {
 	if id := k.r.PathValue("id"); credstore.ValidID(id) {
 		return id
 	}
-	return ""
+	return k.made
 }
 
 // chatbot returns the id in the path. What can be no id is no chatbot.

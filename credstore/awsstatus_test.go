@@ -209,3 +209,26 @@ func TestConditionsNameWhatIAMMayLimit(t *testing.T) {
 		}
 	}
 }
+
+// Whether keys may be opened is told by the test record; what cannot be told
+// counts as yes, for then the first try tells.
+func TestMayDecryptIsNoOnlyWhereAWSSaysSo(t *testing.T) {
+	w := awstest.Start(t)
+	a := openTable(t, w)
+	f := func(what string, want bool) {
+		t.Helper()
+		if got := a.MayDecrypt(t.Context()); got != want {
+			t.Errorf("%s: got %v", what, got)
+		}
+	}
+	denied := awstest.Fault{Status: 400, Code: "AccessDeniedException"}
+	w.FaultOn("kms:Decrypt", denied)
+	f("without a test record", true)
+	w.Fault(nil)
+	initWorld(t.Context(), a, false)
+	f("with one", true)
+	w.FaultOn("kms:Decrypt", denied)
+	f("denied", false)
+	w.FaultOn("kms:Decrypt", awstest.Fault{Status: 400, Code: "ValidationException"})
+	f("for another reason", true)
+}

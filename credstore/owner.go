@@ -238,7 +238,7 @@ func (o *Owner) change(ctx context.Context, chatbot, account string, do func(con
 		if rec, err = o.load(ctx, chatbot, account); err != nil {
 			return err
 		}
-		if o.by != nil && rec.live() == nil {
+		if o.signedIn() && rec.live() == nil {
 			err = fmt.Errorf("chatbot %s: %w", chatbot, ErrNotFound)
 		}
 		var done *Change
@@ -262,7 +262,7 @@ func (o *Owner) change(ctx context.Context, chatbot, account string, do func(con
 // there may be something new.
 func (o *Owner) refresh() bool {
 	r, ok := o.b.Store.(refresher)
-	return ok && o.by != nil && r.refresh() == nil
+	return ok && o.signedIn() && r.refresh() == nil
 }
 
 // load loads a record of which the account may see what is in it. A chatbot

@@ -112,7 +112,7 @@ func (o *Owner) eraseKeys(ctx context.Context, chatbot string) error {
 // takeBack erases a key that was stored while its chatbot was being removed: it
 // would lie there for ever, or wait for the next chatbot of that id.
 func (o *Owner) takeBack(ctx context.Context, chatbot string, k *KeyRecord) error {
-	if o.by == nil {
+	if !o.signedIn() {
 		return nil
 	}
 	rec, err := o.load(ctx, chatbot, "")

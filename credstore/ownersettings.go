@@ -11,7 +11,7 @@ import (
 // SetBYOK switches the use of the owner's keys on or off. The keys stay.
 func (o *Owner) SetBYOK(ctx context.Context, chatbot string, on bool, account string) error {
 	return o.changeSettings(ctx, chatbot, account, func(_ context.Context, s *Settings) (*Change, error) {
-		if s.BYOKEnabled == on && o.by != nil {
+		if s.BYOKEnabled == on && o.signedIn() {
 			return nil, nil
 		}
 		s.BYOKEnabled = on

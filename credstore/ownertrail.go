@@ -29,6 +29,10 @@ type Actor struct {
 	Name  string
 	Role  string
 	Opens bool // stored secrets may be opened, to see whether a new one is the same
+	// Command: it is somebody at the command line, who has not signed in. Only
+	// the first of what As promises holds for him: he makes chatbots by the way,
+	// and may break off what he began.
+	Command bool
 	// Lost is told of a change that was made and that could not be written to
 	// the trail, so that it can be written elsewhere. It must not block.
 	Lost func(chatbot string, c Change, err error)
@@ -53,17 +57,19 @@ func (o *Owner) As(by Actor) *Owner {
 	return &other
 }
 
+func (o *Owner) signedIn() bool { return o.by != nil && !o.by.Command }
+
 // Timeouts of what an Actor does: a change with all its tries, and its line in
-// the trail.
+// the trail, which waits its turn behind the changes of all others.
 const (
 	changeTime = 30 * time.Second
-	trailTime  = 10 * time.Second
+	trailTime  = 30 * time.Second
 )
 
 // lasting is the context of a change. Without an actor it is the caller's, who
 // watches a command and may break it off.
 func (o *Owner) lasting(ctx context.Context) (context.Context, context.CancelFunc) {
-	if o.by == nil {
+	if !o.signedIn() {
 		return ctx, func() {}
 	}
 	return context.WithTimeout(context.WithoutCancel(ctx), changeTime)
@@ -109,7 +115,7 @@ func (o *Owner) Changes(ctx context.Context, chatbot, account string, before int
 // wants to know, and one who may not open it does not even try: each try would
 // be an alarm at AWS.
 func (o *Owner) holds(ctx context.Context, chatbot, item string, sealed, secret []byte) bool {
-	if o.by == nil || !o.by.Opens {
+	if !o.signedIn() || !o.by.Opens {
 		return false
 	}
 	plain, err := o.b.Cipher.Decrypt(ctx, sealed, sealContext(o.b.Table, chatbot, item))

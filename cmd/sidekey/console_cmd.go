@@ -124,7 +124,7 @@ func (a *app) serveConsole(ctx context.Context, ld *loaded, c *console.Console, 
 		words += "It speaks plain HTTP: put something in front that speaks TLS.\n"
 	}
 	server := newAdminServer(h)
-	server.WriteTimeout = time.Minute // a test waits for a provider, and then for sidecars
+	server.WriteTimeout = 90 * time.Second // a change waits for other writers, its line in the trail too, and then for sidecars
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(ln) }() // ends with Shutdown
 	fmt.Fprint(a.stdout, words)

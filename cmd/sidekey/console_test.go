@@ -10,8 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sidekey/sidekey/credstore"
 )
 
 // A consoleRun is sidekey console, in this process.
@@ -232,5 +235,35 @@ func TestConsoleTellsWhatItCannotStartWith(t *testing.T) {
 	// The sidecar on the same file does not read the console's secrets.
 	if _, problems := (testEnv{"KEY": "k"}).loader(configFile(t, "console: {auth: {secret: env:NONE}}\n")).loadAll(); len(problems) > 0 {
 		t.Errorf("serve asks for the console's secret: %v", problems)
+	}
+}
+
+// What is done at the command line stands in the trail as well, under the name
+// of who did it there.
+func TestCommandsLeaveATrail(t *testing.T) {
+	r := prepare(t, testEnv{})
+	file := writeFile(t, filepath.Join(t.TempDir(), "sidekey.yaml"), "store: {local: {dir: "+r.dir+"}}\n")
+	run := func(stdin string, args ...string) {
+		t.Helper()
+		if status, _, problems := runWith(t, testEnv{"USER": "olga"}, stdin, append(args, "--config", file, "--chatbot", "shop")...); status != 0 || problems != "" {
+			t.Fatalf("%v: status %d, %s", args, status, problems)
+		}
+	}
+	run(ownerKey, "keys", "set", "--provider", "openai")
+	run("", "byok", "off")
+	run("key-of-endpoint", "byoi", "set", "--url", "https://llm.example.com/v1")
+	run("", "byoi", "clear")
+	run("", "keys", "delete", "--provider", "openai")
+	var got []string
+	r.owner(func(o *credstore.Owner) error {
+		all, err := o.Changes(t.Context(), "shop", "", 0, 10)
+		for _, c := range all {
+			got = append(got, c.Actor+" "+c.Action+" "+c.Item)
+		}
+		return err
+	})
+	const by = "command line (olga) "
+	if want := []string{by + "delete openai", by + "delete byoi", by + "set byoi", by + "switch off byok", by + "set openai"}; !slices.Equal(got, want) {
+		t.Errorf("the trail is %q\nwant %q", got, want)
 	}
 }

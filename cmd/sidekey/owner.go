@@ -107,11 +107,22 @@ func (o *ownerCall) with(ctx context.Context, create bool, fn func(context.Conte
 		return err
 	}
 	defer store.Close()
-	owner := credstore.NewOwner(store.Backend)
+	owner := credstore.NewOwner(store.Backend).As(o.actor())
 	if o.slot != 0 {
 		owner = owner.Slot(o.slot)
 	}
 	return o.explain(fn(ctx, owner))
+}
+
+// actor is who leaves his name in the chatbot's trail, which the console shows.
+func (o *ownerCall) actor() credstore.Actor {
+	name := "command line"
+	if user, _ := o.app.lookup("USER"); user != "" && !looksLikeKey(user) {
+		name += " (" + plain(user) + ")"
+	}
+	return credstore.Actor{Name: name, Role: "operator", Command: true, Lost: func(_ string, _ credstore.Change, err error) {
+		fmt.Fprintf(o.app.stderr, "sidekey: note: the change was made, but could not be written to the chatbot's trail: %v\n", err)
+	}}
 }
 
 // explain says what to do about the store's refusals.
