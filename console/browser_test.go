@@ -177,6 +177,14 @@ func (x *tab) visit(t *testing.T, address string) {
 	x.until(t, `document.readyState === 'complete' && !document.querySelector('main[aria-busy=true]')`)
 }
 
+// turn goes to an address of the page as its links do, without loading it anew,
+// which costs a browser a hundred times as much.
+func (x *tab) turn(t *testing.T, address string) {
+	t.Helper()
+	eval[bool](t, x, fmt.Sprintf(`(history.pushState(null, '', %q), window.dispatchEvent(new PopStateEvent('popstate')))`, address))
+	x.until(t, `!document.querySelector('main[aria-busy=true]')`)
+}
+
 // signedIn opens a tab at an address, as somebody who has a session.
 func (b *browser) signedIn(t *testing.T, w *world, account, role, address string) *tab {
 	t.Helper()

@@ -121,9 +121,9 @@ func flowGeneral(t *testing.T, b *browser) {
 	x.fill(t, "dialog input", "shop")
 	x.keys(t, kb.Enter)
 	x.sees(t, "[data-part=empty]", "No chatbots yet")
-	x.visit(t, "/chatbots/shop")
+	x.turn(t, "/chatbots/shop")
 	x.sees(t, "h1", "Not found")
-	x.visit(t, "/nowhere")
+	x.turn(t, "/nowhere")
 	x.sees(t, "h1", "No such page")
 	x.quiet(t)
 }
@@ -141,7 +141,7 @@ func flowAccounts(t *testing.T, b *browser) {
 		x.fill(t, "input[name=q]", other)
 		x.sees(t, "[data-part=nothing-found]", "Nothing found")
 		for _, address := range []string{"", "/infrastructure", "/activity"} {
-			x.visit(t, "/chatbots/"+other+"-bot"+address)
+			x.turn(t, "/chatbots/"+other+"-bot"+address)
 			x.until(t, `document.querySelector('[data-view=problem]')`)
 			if body := eval[string](t, x, `document.documentElement.outerHTML`); strings.Contains(body, strings.ToUpper(other[:1])+other[1:]+" only") {
 				t.Errorf("%s sees %s's chatbot", account, other)
@@ -356,14 +356,14 @@ func flowXSS(t *testing.T, b *browser) {
 	x.press(t, act("openai", "delete"))
 	x.sees(t, "dialog[open]", "OpenAI")
 	x.keys(t, kb.Escape)
-	x.visit(t, "/chatbots/evil")
+	x.turn(t, "/chatbots/evil")
 	x.press(t, "[data-act=delete-chatbot]")
 	x.sees(t, "dialog[open] h2", evil)
 	x.keys(t, kb.Escape)
-	x.visit(t, "/chatbots/evil/activity")
+	x.turn(t, "/chatbots/evil/activity")
 	x.sees(t, ".log", "OpenAI key")
 	for _, address := range []string{"/", "/chatbots/evil", "/chatbots/evil/infrastructure", "/chatbots/evil/activity", "/chatbots/" + "%3Cimg%20src=x%20onerror=alert(4)%3E", "/?q=%22%3E%3Cimg%20src=x%20onerror=alert(5)%3E"} {
-		x.visit(t, address)
+		x.turn(t, address)
 		if n := eval[int](t, x, `document.querySelectorAll('main img, main script, main [onclick], main [onerror], main b b').length`); n != 0 {
 			t.Errorf("%s: %d elements were made of a name", address, n)
 		}
@@ -417,7 +417,7 @@ func flowPhone(t *testing.T, b *browser) {
 		}
 	}
 	for _, address := range []string{"/", "/new", "/?q=zzz", "/chatbots/" + id, "/chatbots/" + id + "/activity", "/chatbots/nope", "/chatbots/" + id + "/infrastructure"} {
-		x.visit(t, address)
+		x.turn(t, address)
 		fits(address)
 	}
 	for _, slug := range []string{"openai", "vertex", "bedrock", "azure"} {
