@@ -58,7 +58,7 @@ func TestCPUProfileThatCannotBeWrittenIsRefused(t *testing.T) {
 }
 
 // TestNothingCanBeProfiledOverTheNetwork asks the Go tool: importing one of
-// these packages is enough for a door of theirs.
+// these packages is enough for a door of theirs. And it knocks.
 func TestNothingCanBeProfiledOverTheNetwork(t *testing.T) {
 	out, err := exec.Command("go", "list", "-json=ImportPath,Deps", ".").Output()
 	if err != nil {
@@ -72,11 +72,21 @@ func TestNothingCanBeProfiledOverTheNetwork(t *testing.T) {
 	for _, dep := range pkg.Deps {
 		seen = seen || dep == "net/http"
 		switch dep {
-		case "net/http/pprof", "expvar", "golang.org/x/net/trace":
+		case "net/http/pprof", "golang.org/x/net/trace":
 			t.Errorf("%s is linked into the program, and shows what is in its memory to whoever asks", dep)
 		}
 	}
 	if !seen {
 		t.Error("net/http is not linked either: the test looks at the wrong place")
 	}
+	// The Prometheus library brings expvar along, which opens its door in
+	// net/http's own mux: no listener may serve that.
+	r := serve(t, "gateway: {url: 'http://127.0.0.1:9', key: env:KEY}\n", withKey)
+	for _, path := range []string{"/debug/vars", "/debug/pprof/"} {
+		if status, text := call(t, "GET", r.admin+path, ""); status != 404 {
+			t.Errorf("the admin address serves %s: %d %.100s", path, status, text)
+		}
+	}
+	page := r.console()
+	page.do("GET", "/debug/vars", "", "", 404, nil)
 }

@@ -31,7 +31,7 @@ func ours(t *testing.T) map[string][]string {
 			labels[name] = append(labels[name], names.Index(i).String())
 		}
 	}
-	all := reflect.ValueOf(&families).Elem()
+	all := reflect.ValueOf(families()).Elem()
 	for i := range all.NumField() {
 		note(all.Field(i).FieldByName("Desc").Elem())
 	}

@@ -24,10 +24,10 @@ func (s *sidecar) Collect(ch chan<- prometheus.Metric) {
 	e.upstreams(&m)
 	e.guard(&m)
 	e.cache(s.source.Stats(), s.source.OldestUse())
-	e.value(families.storeUp, one(s.store.Err() == nil))
-	e.value(families.draining, one(s.draining.Load()))
+	e.value(families().storeUp, one(s.store.Err() == nil))
+	e.value(families().draining, one(s.draining.Load()))
 	e.reloads(s.reloader)
-	e.value(families.build, 1, buildLabels()...)
+	e.value(families().build, 1, buildLabels()...)
 }
 
 // An exposition writes series.
@@ -58,7 +58,7 @@ func (e exposition) traffic(m *proxy.Metrics) {
 	events := map[detect.Surface]int64{}
 	for _, t := range m.Traffic {
 		for status, n := range t.Requests {
-			e.count(families.requests, n, t.Route.String(), orUnknown(string(t.Provider)), t.Surface.String(), status)
+			e.count(families().requests, n, t.Route.String(), orUnknown(string(t.Provider)), t.Surface.String(), status)
 		}
 		up[t.Route] += t.Up
 		down[t.Route] += t.Down
@@ -67,25 +67,25 @@ func (e exposition) traffic(m *proxy.Metrics) {
 		}
 	}
 	for r := range up {
-		e.count(families.bytes, up[r], proxy.Route(r).String(), "up")
-		e.count(families.bytes, down[r], proxy.Route(r).String(), "down")
+		e.count(families().bytes, up[r], proxy.Route(r).String(), "up")
+		e.count(families().bytes, down[r], proxy.Route(r).String(), "down")
 	}
 	for surface, n := range events {
-		e.count(families.events, n, surface.String())
+		e.count(families().events, n, surface.String())
 	}
 	for _, t := range m.Tokens {
 		for kind, n := range map[string]int64{
 			"input": t.Input, "output": t.Output, "cached_input": t.Cached, "cache_write": t.CacheWrite, "reasoning": t.Reasoning,
 		} {
-			e.count(families.tokens, n, kind, orUnknown(string(t.Provider)), t.Payer.String())
+			e.count(families().tokens, n, kind, orUnknown(string(t.Provider)), t.Payer.String())
 		}
 	}
-	e.counts(families.usage, m.Usage)
-	e.counts(families.errors, m.Refusals)
-	e.counts(families.aborts, m.Aborts)
-	e.count(families.inFlight, m.InFlight)
-	e.count(families.connections, int64(m.Connections))
-	e.count(families.full, m.Full)
+	e.counts(families().usage, m.Usage)
+	e.counts(families().errors, m.Refusals)
+	e.counts(families().aborts, m.Aborts)
+	e.count(families().inFlight, m.InFlight)
+	e.count(families().connections, int64(m.Connections))
+	e.count(families().full, m.Full)
 }
 
 func orUnknown(name string) string {
@@ -98,9 +98,9 @@ func orUnknown(name string) string {
 func (e exposition) timings(m *proxy.Metrics) {
 	for _, t := range m.Timings {
 		labels := []string{t.Route.String(), t.Kind}
-		e.histogram(families.added, &t.Added, labels)
-		e.histogram(families.firstByte, &t.FirstByte, labels)
-		e.histogram(families.duration, &t.Total, labels)
+		e.histogram(families().added, &t.Added, labels)
+		e.histogram(families().firstByte, &t.FirstByte, labels)
+		e.histogram(families().duration, &t.Total, labels)
 	}
 }
 
@@ -116,12 +116,12 @@ func (e exposition) histogram(f family, h *proxy.Histogram, labels []string) {
 
 func (e exposition) upstreams(m *proxy.Metrics) {
 	for kind, s := range m.Upstreams {
-		e.count(families.upConns, s.Idle, kind, "idle")
-		e.count(families.upConns, max(s.Open-s.Idle, 0), kind, "busy")
+		e.count(families().upConns, s.Idle, kind, "idle")
+		e.count(families().upConns, max(s.Open-s.Idle, 0), kind, "busy")
 		for f, n := range map[family]int64{
-			families.tunnels: s.Tunnels, families.dials: s.Dials, families.dialErrors: s.DialErrors, families.reuses: s.Reuses,
-			families.stale: s.Stale, families.resent: s.Resent, families.truncated: s.Truncated,
-			families.warmed: s.Warmed, families.warmUsed: s.WarmUsed,
+			families().tunnels: s.Tunnels, families().dials: s.Dials, families().dialErrors: s.DialErrors, families().reuses: s.Reuses,
+			families().stale: s.Stale, families().resent: s.Resent, families().truncated: s.Truncated,
+			families().warmed: s.Warmed, families().warmUsed: s.WarmUsed,
 		} {
 			e.count(f, n, kind)
 		}
@@ -130,19 +130,19 @@ func (e exposition) upstreams(m *proxy.Metrics) {
 
 func (e exposition) guard(m *proxy.Metrics) {
 	g := &m.Guard
-	e.counts(families.verdicts, map[string]int64{
+	e.counts(families().verdicts, map[string]int64{
 		"owner_paid": g.PaidByOwner, "leak_replaced": g.LeaksReplaced, "leak_passed": g.LeaksPassed, "leak_attempted": g.Attempted,
 		"unknown_passed": g.UnknownPassed, "unknown_refused": g.UnknownRefused, "unjudged": g.Unjudged,
 		"refused_open": g.RefusedOpen, "fuse_blown": g.FuseBlown,
 	})
-	e.count(families.open, int64(m.GuardOpen))
-	e.count(families.redacted, m.Redacted)
+	e.count(families().open, int64(m.GuardOpen))
+	e.count(families().redacted, m.Redacted)
 }
 
 func (e exposition) cache(s credstore.Stats, oldest time.Duration) {
 	for f, n := range map[family]uint64{
-		families.hits: s.Hits, families.unknown: s.Unknown, families.refused: s.Refused, families.loads: s.Loads,
-		families.refreshes: s.Refreshes, families.decrypts: s.Decrypts, families.invalidations: s.Invalidations,
+		families().hits: s.Hits, families().unknown: s.Unknown, families().refused: s.Refused, families().loads: s.Loads,
+		families().refreshes: s.Refreshes, families().decrypts: s.Decrypts, families().invalidations: s.Invalidations,
 	} {
 		e.value(f, float64(n))
 	}
@@ -151,21 +151,21 @@ func (e exposition) cache(s credstore.Stats, oldest time.Duration) {
 		n     uint64
 		label string
 	}{
-		{families.staleUses, s.StaleKeyrings, "keyring"}, {families.staleUses, s.StaleSecrets, "secret"},
-		{families.loadFailures, s.LoadOutages, "outage"}, {families.loadFailures, s.LoadRefusals, "refusal"},
-		{families.loadFailures, s.Replays, "replay"}, {families.loadFailures, s.Outdated, "outdated"},
-		{families.decryptFailures, s.DecryptOutages, "outage"}, {families.decryptFailures, s.DecryptRefusals, "refusal"},
-		{families.evictions, s.Evicted, "evicted"}, {families.evictions, s.SetsDropped, "dropped"}, {families.evictions, s.SetsRejected, "rejected"},
+		{families().staleUses, s.StaleKeyrings, "keyring"}, {families().staleUses, s.StaleSecrets, "secret"},
+		{families().loadFailures, s.LoadOutages, "outage"}, {families().loadFailures, s.LoadRefusals, "refusal"},
+		{families().loadFailures, s.Replays, "replay"}, {families().loadFailures, s.Outdated, "outdated"},
+		{families().decryptFailures, s.DecryptOutages, "outage"}, {families().decryptFailures, s.DecryptRefusals, "refusal"},
+		{families().evictions, s.Evicted, "evicted"}, {families().evictions, s.SetsDropped, "dropped"}, {families().evictions, s.SetsRejected, "rejected"},
 	} {
 		e.value(c.f, float64(c.n), c.label)
 	}
-	e.value(families.oldest, oldest.Seconds())
+	e.value(families().oldest, oldest.Seconds())
 }
 
 func (e exposition) reloads(r *reloader) {
 	n, last := r.Reloads(), r.Last()
-	e.count(families.reloads, n.Applied, applied)
-	e.count(families.reloads, n.Rejected, rejected)
-	e.value(families.reloadGood, one(last.Result != rejected))
-	e.value(families.applied, float64(n.LastApplied.UnixMilli())/1000)
+	e.count(families().reloads, n.Applied, applied)
+	e.count(families().reloads, n.Rejected, rejected)
+	e.value(families().reloadGood, one(last.Result != rejected))
+	e.value(families().applied, float64(n.LastApplied.UnixMilli())/1000)
 }
