@@ -34,7 +34,7 @@ func goTool(ctx context.Context) (program, version string, err error) {
 }
 
 // goEnvironment keeps what a developer set for other work away from the build.
-var goEnvironment = []string{"GOFLAGS=", "GOWORK=off", "GOOS=", "GOARCH=", "CGO_ENABLED=0"}
+var goEnvironment = []string{"GOFLAGS=-trimpath", "GOWORK=off", "GOOS=", "GOARCH=", "CGO_ENABLED=0"}
 
 func findCaddy(ctx context.Context, w *workshop) (*Peer, error) {
 	program, version, err := goTool(ctx)
