@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -89,6 +90,8 @@ func readRecorded(line []byte) (q recordedRequest, wrong []string) {
 	}
 	if !strings.HasPrefix(q.Path, "/") || strings.ContainsFunc(q.Path, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
 		wrong = append(wrong, "path must begin with / and hold neither blanks nor what is not ASCII; write such as /v1/chat/completions")
+	} else if _, err := url.ParseRequestURI(q.Path); err != nil {
+		wrong = append(wrong, "path has an escape that is none; write % as %25")
 	}
 	for _, name := range slices.Sorted(maps.Keys(q.Headers)) {
 		if err := CheckHeader(name + ": " + q.Headers[name]); err != nil && !framed(name) {

@@ -100,6 +100,7 @@ func TestRecordedBounds(t *testing.T) {
 func FuzzRecording(f *testing.F) {
 	f.Add(`{"method":"POST","path":"/v1/x","headers":{"A":"b"},"body":{"model":"m"}}`)
 	f.Add(`{"path":"/x","body":"\u000d\n"}`)
+	f.Add(`{"path":"/v1%x","body":{}}`)
 	f.Fuzz(func(t *testing.T, s string) {
 		rec, err := ReadRecording(strings.NewReader(s))
 		if err != nil {
