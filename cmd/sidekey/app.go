@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -68,6 +69,11 @@ var errSilent = errors.New("refused")
 func (a *app) run(ctx context.Context, args []string) int {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	if slices.Contains(args, "serve") {
+		// It does so again, and ends it. The tree of commands alone takes a start
+		// to the first collection.
+		a.memory.ease()
+	}
 	root := a.command()
 	root.SetArgs(args)
 	root.SetContext(ctx)
