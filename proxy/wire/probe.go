@@ -7,18 +7,14 @@ import (
 
 // usable probes an idle connection. End of input on it means that the upstream
 // has ended it, a byte that it is out of step. Over TLS bytes may also be
-// messages of TLS itself.
+// messages of TLS itself, and may have come out of the socket already, together
+// with the last reply.
 func (c *upConn) usable(now time.Time) bool {
 	if c.over(now) {
 		return false
 	}
-	switch c.sock.peek() {
-	case quiet:
+	if c.overTLS && c.absorb() || !c.overTLS && c.sock.peek() == quiet {
 		return true
-	case readable:
-		if c.overTLS && c.absorb() {
-			return true
-		}
 	}
 	if c.ahead {
 		c.t.count.warmLost.Add(1)

@@ -73,7 +73,9 @@ func (c *upConn) converseTLS(req *Request, rep *Reply, h *replyHead) (sent, read
 	}
 	read = c.readHead(req, rep, h)
 	rep.Sent = c.sock.io.talk.sent
-	if read == error(errStale) {
+	if read == error(errStale) || c.sock.speaks() {
+		// The second: TLS had an end, or what claims to be an answer, from before
+		// the request, and did not come to the socket. Nothing was written.
 		return nil, nil, true
 	}
 	return c.sock.io.talk.failed, read, false
