@@ -73,7 +73,7 @@ func newRigAt(t testing.TB, dir string, set func(*Config)) *rig {
 	cfg := Config{
 		Owner: credstore.NewOwner(store.Backend()), Directory: credstore.NewDirectory(store, 0),
 		TokenSecret: credstore.NewSecret([]byte(signingSecret)), InUseWithin: 2 * time.Second,
-		Checker: &provider.Checker{BaseURL: fakeProvider(t)},
+		Checker: &provider.Checker{BaseURL: FakeProvider(t)},
 		Log:     zerolog.New(r.logs).Level(zerolog.DebugLevel),
 	}
 	if set != nil {
@@ -98,9 +98,9 @@ func newRigAt(t testing.TB, dir string, set func(*Config)) *rig {
 	return r
 }
 
-// fakeProvider is a provider that knows keys with "good" in them, and quotes a
+// FakeProvider is every provider at once, also for the page's tests. It knows keys with "good" in them, and quotes a
 // wrong one in its refusal, as some do.
-func fakeProvider(t testing.TB) func(provider.Slug, string) string {
+func FakeProvider(t testing.TB) func(provider.Slug, string) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ") + r.Header.Get("X-Api-Key")
 		w.Header().Set("Content-Type", "application/json")

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -65,7 +64,7 @@ func newWorld(t *testing.T, set ...func(*testing.T, *console.Config)) *world {
 	cfg := console.Config{
 		Owner: w.owner, Directory: credstore.NewDirectory(store, 0), Page: console.Page(),
 		TokenSecret: credstore.NewSecret([]byte(pageSecret)), InUseWithin: 5 * time.Minute,
-		Checker: &provider.Checker{BaseURL: standIn(t)}, Log: zerolog.New(zerolog.SyncWriter(&w.log)).Level(zerolog.DebugLevel),
+		Checker: &provider.Checker{BaseURL: console.FakeProvider(t)}, Log: zerolog.New(zerolog.SyncWriter(&w.log)).Level(zerolog.DebugLevel),
 	}
 	for _, f := range set {
 		f(t, &cfg)
@@ -84,23 +83,6 @@ func newWorld(t *testing.T, set ...func(*testing.T, *console.Config)) *world {
 		}
 	})
 	return w
-}
-
-// standIn is every provider at once. It knows keys with "good" in them, and
-// quotes a wrong one in its refusal, as some do.
-func standIn(t *testing.T) func(provider.Slug, string) string {
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		key := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ") + r.Header.Get("X-Api-Key")
-		w.Header().Set("Content-Type", "application/json")
-		if strings.Contains(key, "good") {
-			io.WriteString(w, `{"data":[]}`)
-			return
-		}
-		w.WriteHeader(http.StatusUnauthorized)
-		io.WriteString(w, `{"error":{"message":"Incorrect API key provided: `+key+`"}}`)
-	}))
-	t.Cleanup(s.Close)
-	return func(slug provider.Slug, _ string) string { return s.URL + "/" + string(slug) }
 }
 
 // recorded keeps what the console answers to whom, by the account of its token.
