@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
 	"time"
 
@@ -69,12 +68,14 @@ var errSilent = errors.New("refused")
 func (a *app) run(ctx context.Context, args []string) int {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	if slices.Contains(args, "serve") {
-		// It does so again, and ends it. The tree of commands alone takes a start
-		// to the first collection.
-		a.memory.ease()
-	}
+	a.memory.ease()
+	defer a.memory.settle()
 	root := a.command()
+	root.PersistentPreRun = func(c *cobra.Command, _ []string) {
+		if c.Name() != "serve" { // which settles when it is ready
+			a.memory.settle()
+		}
+	}
 	root.SetArgs(args)
 	root.SetContext(ctx)
 	err := root.ExecuteContext(ctx)

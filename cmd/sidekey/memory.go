@@ -70,13 +70,16 @@ const (
 	softLeast = 24 << 20
 )
 
-// ease puts off the first collection. What it returns ends that.
-func (m *memory) ease() (settle func()) {
-	if m.set("GOGC") {
-		return func() {}
+// ease puts off the first collection, until settle. The tree of commands alone
+// takes a start to it.
+func (m *memory) ease() { m.collectAt(startPercent) }
+
+func (m *memory) settle() { m.collectAt(usualPercent) }
+
+func (m *memory) collectAt(percent int) {
+	if !m.set("GOGC") {
+		debug.SetGCPercent(percent)
 	}
-	debug.SetGCPercent(startPercent)
-	return func() { debug.SetGCPercent(usualPercent) }
 }
 
 func (m *memory) set(name string) bool {

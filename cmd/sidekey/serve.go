@@ -61,8 +61,6 @@ func (a *app) serve(ctx context.Context) (err error) {
 	stop, hup := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	a.notify(stop, os.Interrupt, syscall.SIGTERM)
 	a.notify(hup, syscall.SIGHUP)
-	settle := a.memory.ease()
-	defer settle() // also if it never serves
 	endProfile, err := a.profileCPU()
 	if err != nil {
 		return err
@@ -77,7 +75,7 @@ func (a *app) serve(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return s.run(ctx, stop, hup, settle)
+	return s.run(ctx, stop, hup, a.memory.settle)
 }
 
 // run serves until it is told to stop, and then ends everything in the reverse

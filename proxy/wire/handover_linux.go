@@ -22,7 +22,7 @@ func (b *Body) streams(ctx *fasthttp.RequestCtx) bool {
 		return false
 	case b.framing == fixedLength || b.end != nil || b.rep.early || b.rep.cutOff:
 		return false
-	case c.ended || c.gate.state != gateHead || c.gate.lines > 0 || c.gate.size > 0 || c.gate.heads != ctx.ConnRequestNum():
+	case !c.rests(ctx):
 		return false
 	}
 	return b.framing == untilClose || !b.hasEnd()

@@ -37,11 +37,11 @@ type Reply struct {
 
 // AddLine adds a header line to those that the client gets with this reply. No
 // line of the upstream's takes it away. It is called between Transport.Do and
-// Relay. name and value are the caller's own words: a value with a byte that
-// cannot stand there, or a bad name, is left out.
+// Relay. name and value are the caller's own words: what AppendLine refuses is
+// left out.
 func (r *Reply) AddLine(name, value string) {
-	if all([]byte(value), isValue) && len(name) > 0 && all([]byte(name), isToken) {
-		r.own = append(append(append(append(r.own, name...), ": "...), value...), crlf...)
+	if own, err := AppendLine(r.own, name, []byte(value)); err == nil {
+		r.own = own
 	}
 }
 
