@@ -82,7 +82,7 @@ func (x *exchange) refuse(r *refusal) {
 	x.account.refusal = r.code
 	x.account.status = r.statusCode()
 	writeRefusal(x.ctx, r, x.surface.Shape())
-	if conn := wire.ClientConn(x.ctx); conn != nil && !x.whole && x.ctx.Request.IsBodyStream() {
+	if conn := wire.ClientConn(x.ctx); conn != nil && !x.whole && wire.Unread(x.ctx) {
 		// The client may be sending still. It shall read why it need not.
 		x.ctx.SetConnectionClose()
 		conn.LingerOnClose()

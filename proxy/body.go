@@ -59,7 +59,7 @@ func (x *exchange) fill(want, announced int64) *refusal {
 // client has filled at once: one of 100 KB all that it needs, instead of being
 // copied at every doubling (14 % of the processor time of such a request). Who
 // sends little still costs little.
-const ahead = 8
+const ahead = 16
 
 // roomFor is how large buf should be.
 func (x *exchange) roomFor(want, announced int64) int {

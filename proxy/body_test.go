@@ -18,8 +18,8 @@ func TestBodyGetsMemoryAsItComes(t *testing.T) {
 		name, framing       string
 		comes, atOnce, room int // bytes; fasthttp waits for the first 8 KiB
 	}{
-		{"a megabyte is announced and little comes", "Content-Length: 1000000\r\n\r\n", 9000, 1000, 2 * ahead * 1000},
-		{"a megabyte is announced and it rushes in", "Content-Length: 1000000\r\n\r\n", 40 << 10, 1 << 20, defaultScanWindow},
+		{"a megabyte is announced and little comes", "Content-Length: 1000000\r\n\r\n", 9000, 1000, ahead * 1000},
+		{"a megabyte is announced and it rushes in", "Content-Length: 1000000\r\n\r\n", 40 << 10, 1 << 20, ahead * 8 << 10}, // wire reads 8 KiB at first
 		{"less is announced than could be given", "Content-Length: 40001\r\n\r\n", 40000, 1 << 20, 40001},
 		{"nothing is announced", "Transfer-Encoding: chunked\r\n\r\n100000\r\n", 3000, 1000, 4 << 10},
 	} {
@@ -37,7 +37,7 @@ func TestBodyGetsMemoryAsItComes(t *testing.T) {
 			end, _ := net.Pipe()
 			ln.conns <- &script{Conn: end, text: strings.NewReader(head + test.framing + strings.Repeat(" ", test.comes)), atOnce: test.atOnce}
 			go func() { _ = server.Serve(wire.WrapListener(ln)) }()
-			defer func() { close(ln.conns); _ = server.Shutdown() }()
+			defer func() { close(ln.conns); _ = server.Shutdown(t.Context()) }()
 			if got := <-room; got != test.room {
 				t.Errorf("a buffer of %d bytes, want %d", got, test.room)
 			}

@@ -2,28 +2,20 @@ package proxy
 
 import (
 	"errors"
-	"io"
 	"net"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/sidekey/sidekey/proxy/wire"
-	"github.com/valyala/fasthttp"
 )
 
-// A front is one fasthttp server. What it was made with cannot be changed
-// while it serves, so a reload that changes such a setting makes another front
-// for the connections that come from then on; the old one serves those it has
-// to their end.
+// A front is one server. What it was made with cannot be changed while it
+// serves, so a reload that changes such a setting makes another front for the
+// connections that come from then on; the old one serves those it has to their
+// end.
 type front struct {
 	options frontOptions
-	server  *fasthttp.Server
-	conns   chan net.Conn
-	end     chan struct{} // closed by Close
-	once    sync.Once
-	addr    net.Addr
-	served  chan struct{} // closed when server.Serve has returned
+	server  *wire.Server
 }
 
 // frontOptions are the settings that a front is made with.
@@ -38,47 +30,10 @@ func (c *Config) frontOptions() frontOptions {
 }
 
 func (h *Handler) newFront(o frontOptions) *front {
-	f := &front{options: o, conns: make(chan net.Conn), end: make(chan struct{}), served: make(chan struct{})}
-	f.server = wire.NewServer(h.handle, wire.ServerOptions{
+	return &front{options: o, server: wire.NewServer(h.handle, wire.ServerOptions{
 		MaxHead: o.header, HeadTimeout: o.head, BodyTimeout: o.body, IdleTimeout: o.idle, WriteTimeout: o.send,
-		// Connections are counted before a front gets them, see Handler.admit.
-		Concurrency: 1 << 20,
-		Error:       h.unreadable, Expect: h.expect,
-	})
-	go func() { // ends with Close
-		defer close(f.served)
-		f.server.Serve(f)
-	}()
-	return f
-}
-
-// Accept, Close and Addr make a front the listener of its own server.
-func (f *front) Accept() (net.Conn, error) {
-	select {
-	case c := <-f.conns:
-		return c, nil
-	case <-f.end:
-		return nil, io.EOF
-	}
-}
-
-// Close ends the serving of new connections.
-func (f *front) Close() error {
-	f.once.Do(func() { close(f.end) })
-	return nil
-}
-
-// Addr is asked for by fasthttp for its log only.
-func (f *front) Addr() net.Addr { return f.addr }
-
-// take hands a connection to the server; false after Close.
-func (f *front) take(c net.Conn) bool {
-	select {
-	case f.conns <- c:
-		return true
-	case <-f.end:
-		return false
-	}
+		Error: h.unreadable, Expect: h.expect,
+	})}
 }
 
 // Serve accepts connections from ln until Shutdown, and closes ln. It returns
@@ -126,25 +81,21 @@ func (h *Handler) admit(c *wire.Conn) {
 		h.overflow(c)
 		return
 	}
-	for !h.front.Load().take(c) {
-		// The front was replaced between the two steps; or all is ending.
-		if h.ending.Load() {
-			c.Close()
-			return
-		}
+	if h.ending.Load() {
+		c.Close()
+		return
 	}
+	h.front.Load().server.Take(c)
 }
 
-// closeFronts ends what no longer serves anybody. It is called with reload
+// closeFronts forgets what no longer serves anybody. It is called with reload
 // held.
 func (h *Handler) closeFronts() {
 	kept := h.old[:0]
 	for _, f := range h.old {
-		if f.server.GetOpenConnectionsCount() > 0 {
+		if f.server.Open() > 0 {
 			kept = append(kept, f)
-			continue
 		}
-		f.Close()
 	}
 	clear(h.old[len(kept):])
 	h.old = kept

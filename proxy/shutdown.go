@@ -28,10 +28,7 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 	late := make(chan error, len(fronts))
 	for _, f := range fronts {
 		go func() { // ends with ctx at the latest
-			err := f.server.ShutdownWithContext(ctx)
-			f.Close() // a server that was only about to begin was not told
-			<-f.served
-			late <- err
+			late <- f.server.Shutdown(ctx)
 		}()
 	}
 	var err error

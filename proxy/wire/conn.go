@@ -29,9 +29,18 @@ type Conn struct {
 	closing  atomic.Bool
 	presence presence
 
-	loops  *loops           // carry streams to it
-	server *fasthttp.Server // serves it
-	loaned atomic.Int32     // how many closes of the server are not for it, see escape
+	loops  *loops       // carry streams to it
+	loaned atomic.Int32 // how many closes of fasthttp's server are not for it, see escape
+
+	server   *Server   // serves it
+	turn     *turn     // of the request at hand, nil if fasthttp's server has it
+	room     *headRoom // see firstBytes
+	requests uint64    // have begun
+	before   uint64    // ... when fasthttp's server got it
+	returned []byte    // was read, and is to be read again
+	opened   time.Time
+	young    atomic.Bool // no request has come
+	resting  atomic.Bool // between two requests
 
 	halfClose bool // may close its sending half and still wait
 
@@ -63,13 +72,19 @@ type Conn struct {
 
 // ClientConn returns the Conn under ctx, nil if the listener was not wrapped.
 func ClientConn(ctx *fasthttp.RequestCtx) *Conn {
-	c, _ := ctx.Conn().(*Conn)
-	return c
+	switch c := ctx.Conn().(type) {
+	case *Conn:
+		return c
+	case *seat:
+		return c.at
+	}
+	return nil
 }
 
 // newConn wraps an accepted connection; cfg is nil for plaintext.
 func newConn(nc net.Conn, cfg *tls.Config) *Conn {
-	c := &Conn{flushed: true}
+	c := &Conn{flushed: true, opened: time.Now()}
+	c.young.Store(true)
 	c.sock.reset(nc)
 	if cfg != nil {
 		c.tls = tls.Server(&c.sock, cfg)
@@ -79,6 +94,13 @@ func newConn(nc net.Conn, cfg *tls.Config) *Conn {
 
 // Read implements net.Conn.
 func (c *Conn) Read(p []byte) (n int, err error) {
+	if len(c.returned) > 0 {
+		n = copy(p, c.returned)
+		if c.returned = c.returned[n:]; len(c.returned) == 0 {
+			c.returned = nil
+		}
+		return n, nil
+	}
 	if c.bodyIdle > 0 {
 		if err := c.sock.readUntil(time.Now().Add(c.bodyIdle)); err != nil {
 			return 0, err
@@ -92,9 +114,16 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 	} else {
 		n, err = c.sock.Read(p)
 	}
+	return c.took(p[:n], err)
+}
+
+// took looks at what a read has brought, and returns how much of it may be
+// passed on.
+func (c *Conn) took(p []byte, err error) (int, error) {
+	n := len(p)
 	c.burst = n
 	if n > 0 {
-		if n = c.gate.check(p[:n]); n == 0 {
+		if n = c.gate.check(p); n == 0 {
 			return 0, errAmbiguous
 		}
 	}

@@ -100,7 +100,7 @@ func cutUploads(t *testing.T, overTLS, halfClose bool, request string, cuts []cu
 	}
 	close(next)
 	all.Wait()
-	eventually(t, "every client's connection closed", func() bool { return g.srv.GetOpenConnectionsCount() == 0 })
+	eventually(t, "every client's connection closed", func() bool { return g.srv.Open() == 0 })
 	eventually(t, "every upstream connection closed", func() bool { return g.t.Stats().Open == 0 })
 	u.stop() // what was sent has been read then
 	return whole.Load()

@@ -9,20 +9,20 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// How a reply gets from fasthttp's server into a loop, and its connection back.
+// How a reply gets from a server into a loop, and its connection back.
 
 // streams reports whether rep's body is handed to a loop: it comes piece by
 // piece and does not end with what is there, both sockets are at hand, and
 // nothing of the client's next request has been read, which would stay in the
 // server's buffer.
-func (b *Body) streams(ctx *fasthttp.RequestCtx) bool {
+func (b *Body) streams() bool {
 	c := b.client
 	switch {
 	case c == nil || c.tls != nil || c.server == nil || c.loops == nil || !c.sock.io.direct || !b.c.sock.io.direct:
 		return false
 	case b.framing == fixedLength || b.end != nil || b.rep.early || b.rep.cutOff:
 		return false
-	case !c.rests(ctx):
+	case !c.rests():
 		return false
 	}
 	return b.framing == untilClose || !b.hasEnd()
@@ -41,30 +41,39 @@ func (b *Body) hasEnd() bool {
 	return d.done()
 }
 
-// relayInLoop takes the connection from the server.
-func relayInLoop(ctx *fasthttp.RequestCtx, b *Body) {
-	s := &stream{body: b, client: b.client, server: b.client.server, ctx: ctx}
-	h := &ctx.Response.Header
-	h.SetContentLength(-1) // chunked
-	if ctx.Request.Header.ConnectionClose() || h.ConnectionClose() || s.client.loops.ending() {
-		h.SetConnectionClose()
-		s.last = true
-	}
+// relayInLoop takes the connection from fasthttp's server, which closes it when
+// the hijack handler returns: Conn.escape makes it leave that undone.
+func relayInLoop(ctx *fasthttp.RequestCtx, rep *Reply) {
+	last := ctx.Request.Header.ConnectionClose() || ctx.Response.ConnectionClose()
+	s := newStream(rep, appendReplyLines(nil, rep), last)
 	ctx.HijackSetNoResponse(true)
-	ctx.Hijack(s.begin)
+	ctx.Hijack(func(net.Conn) {
+		s.client.escape()
+		s.carry()
+	})
 }
 
-// begin is fasthttp's HijackHandler: it writes the head and what has come of
-// the body, waiting if the client does not take it, and hands over to a loop.
-// The server closes the connection when begin returns, which Conn.escape makes
-// it leave undone.
-func (s *stream) begin(net.Conn) {
+// newStream makes the reply one that a loop carries. lines are its status and
+// header lines.
+func newStream(rep *Reply, lines []byte, last bool) *stream {
+	b := rep.Body
+	s := &stream{body: b, client: b.client, head: append(lines, chunkedLine...)}
+	if last || s.client.loops.ending() {
+		s.head, s.last = append(s.head, closeLine...), true
+	}
+	s.head = append(s.head, crlf...)
+	return s
+}
+
+// carry writes the head and what has come of the body, waiting if the client
+// does not take it, and hands over to a loop. No other goroutine serves the
+// client's connection meanwhile.
+func (s *stream) carry() {
 	b, c := s.body, s.body.c
-	s.client.escape()
 	k := scratches.Get().(*scratch)
 	defer scratches.Put(k)
-	out := append(k.in[:0], s.ctx.Response.Header.Header()...) // only now: the handler may have added lines
-	s.ctx = nil
+	out := append(k.in[:0], s.head...)
+	s.head = nil
 	if len(b.held) > 0 {
 		b.n += int64(len(b.held))
 		out = appendChunk(out, b.held)
@@ -127,6 +136,5 @@ func (s *stream) finish() {
 		_ = client.Close() // no last chunk was written: the client sees that it was cut
 		return
 	}
-	client.gate = gate{}
-	_ = s.server.ServeConn(client)
+	client.server.serve(client, client.server.enter(client, false))
 }

@@ -16,6 +16,9 @@ type sockIO struct {
 	vec     []syscall.Iovec
 	talk    conversation
 
+	lender borrower
+	lent   func(fd uintptr) bool // cached
+
 	dry bool // the last read took all there was, and nothing was heard since
 	hup bool // the end has been heard of: reads go on until they meet it
 }
@@ -67,6 +70,41 @@ func (s *sock) receive(p []byte) (int, error) {
 		return 0, err
 	}
 	return t.result("read")
+}
+
+// receiveInto is sock.Read into a buffer that b lends only when there is something
+// to read: a connection may wait for long.
+func (s *sock) receiveInto(b borrower) (n int, err error) {
+	if !s.io.direct {
+		if n, err = s.Read(b.lend()); n == 0 {
+			b.takeBack()
+		}
+		return n, err
+	}
+	if s.io.lent == nil {
+		s.io.lender, s.io.lent = b, s.lentFD
+	}
+	t := &s.io.in
+	t.now = false
+	for {
+		if err = s.rc.Read(s.io.lent); err == nil {
+			n, err = t.result("read")
+		}
+		t.buf, s.sawEOF = nil, err == io.EOF
+		if err == nil || !s.extendRead(err) {
+			return n, err
+		}
+	}
+}
+
+func (s *sock) lentFD(fd uintptr) bool {
+	t := &s.io.in
+	t.buf = s.io.lender.lend()
+	done := s.readFD(fd)
+	if t.err != 0 || t.n <= 0 {
+		s.io.lender.takeBack()
+	}
+	return done
 }
 
 // result is what the call returned. n is 0 with an error.

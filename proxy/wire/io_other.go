@@ -21,3 +21,13 @@ func (s *sock) readNow(p []byte) (int, error) {
 	}
 	return s.nc.Read(p)
 }
+
+// receiveInto reads into a buffer that lend gives and takeBack takes, if nothing
+// came.
+func (s *sock) receiveInto(b borrower) (int, error) {
+	n, err := s.Read(b.lend())
+	if n == 0 {
+		b.takeBack()
+	}
+	return n, err
+}

@@ -4,7 +4,7 @@ package wire
 
 import "github.com/valyala/fasthttp"
 
-// Where there is no epoll, a goroutine carries each stream: fasthttp's own.
+// Where there is no epoll, a goroutine carries each stream: its server's own.
 
 type (
 	loops  struct{}
@@ -16,5 +16,7 @@ func (*loops) end()         {}
 func (*loops) ending() bool { return false }
 func (*loop) kick(*stream)  {}
 
-func (b *Body) streams(*fasthttp.RequestCtx) bool { return false }
-func relayInLoop(*fasthttp.RequestCtx, *Body)     {}
+func (b *Body) streams() bool                  { return false }
+func relayInLoop(*fasthttp.RequestCtx, *Reply) {}
+func newStream(*Reply, []byte, bool) *stream   { return nil }
+func (*stream) carry()                         {}

@@ -43,6 +43,10 @@ func Relay(ctx *fasthttp.RequestCtx, rep *Reply, tap func(p []byte)) error {
 			return nil
 		}
 	}
+	if c := ClientConn(ctx); c != nil && c.turn != nil {
+		c.turn.relay(rep)
+		return nil
+	}
 	if err := carryHead(h, rep); err != nil {
 		if rep.Body != nil {
 			_ = rep.Body.Close()
@@ -69,8 +73,8 @@ func Relay(ctx *fasthttp.RequestCtx, rep *Reply, tap func(p []byte)) error {
 		relayUntilClose(ctx, b)
 		return nil
 	}
-	if b.streams(ctx) {
-		relayInLoop(ctx, b)
+	if b.streams() {
+		relayInLoop(ctx, rep)
 		return nil
 	}
 	size := -1

@@ -146,7 +146,7 @@ func bothWays(t *testing.T, f func(t *testing.T, overTLS bool)) {
 type gateway struct {
 	addr string
 	t    *Transport
-	srv  *fasthttp.Server
+	srv  *Server
 	ln   *Listener
 
 	mu   sync.Mutex

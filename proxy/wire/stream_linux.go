@@ -7,21 +7,18 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/valyala/fasthttp"
 )
 
 // A stream is a reply of unknown length on its way to a client, carried by a
-// loop. fasthttp's server has let go of the connection (Hijack), with its
-// buffers and its goroutine, and gets it back for the next request.
+// loop. The server has let go of the connection, with its buffers and its
+// goroutine, and gets it back for the next request.
 //
-// It belongs to one goroutine at a time: the hijack's, then the loop's run, then
+// It belongs to one goroutine at a time: the server's, then the loop's run, then
 // the one that ends it.
 type stream struct {
 	body   *Body
 	client *Conn
-	server *fasthttp.Server
-	ctx    *fasthttp.RequestCtx // until the head is written
+	head   []byte // until it is written
 
 	loop  *loop
 	token uint64

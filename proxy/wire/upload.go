@@ -41,12 +41,27 @@ func (u *Upload) Reset(ctx *fasthttp.RequestCtx) {
 	if u.length < -1 {
 		u.length = 0 // fasthttp's "neither header"
 	}
+	if u.conn != nil && u.conn.turn != nil {
+		if u.length > 0 {
+			u.stream = u.conn.turn
+		}
+		return
+	}
 	if u.stream = ctx.RequestBodyStream(); u.stream != nil || u.length == 0 {
 		return
 	}
 	body := ctx.Request.Body()
 	u.whole.Reset(body)
 	u.stream, u.length = &u.whole, int64(len(body))
+}
+
+// Unread reports whether the client may be sending a body of which not all was
+// read.
+func Unread(ctx *fasthttp.RequestCtx) bool {
+	if c := ClientConn(ctx); c != nil && c.turn != nil {
+		return c.turn.left > 0
+	}
+	return ctx.Request.IsBodyStream()
 }
 
 // Length returns the announced length in bytes, -1 if chunked, 0 without a

@@ -19,9 +19,11 @@ func (b *Body) goesWhole(ctx *fasthttp.RequestCtx) bool {
 	switch {
 	case c == nil || c.server == nil || c.loops == nil || c.loops.ending():
 		return false
-	case b.framing != fixedLength || b.toCome() > maxHeld/2 || !b.whole() || b.rep.early || b.rep.cutOff:
+	case b.framing != fixedLength || b.toCome() > maxHeld/2 || !b.whole() || b.rep.early || b.rep.cutOff || len(c.held) > 0:
 		return false
-	case !c.flushed || !c.rests(ctx) || len(c.held) > 0:
+	case c.turn != nil:
+		return c.turn.left == 0
+	case !c.flushed || !c.rests():
 		return false
 	}
 	h := &ctx.Request.Header
@@ -29,10 +31,10 @@ func (b *Body) goesWhole(ctx *fasthttp.RequestCtx) bool {
 }
 
 // rests reports whether the client has sent this request and nothing after it:
-// then the server writes its reply out at once.
-func (c *Conn) rests(ctx *fasthttp.RequestCtx) bool {
+// then nothing of its replies is held back.
+func (c *Conn) rests() bool {
 	g := &c.gate
-	return !c.ended && g.state == gateHead && g.lines == 0 && g.size == 0 && g.heads == ctx.ConnRequestNum()
+	return !c.ended && g.state == gateHead && g.lines == 0 && g.size == 0 && g.heads == c.requests
 }
 
 // relayWhole writes the reply. Hot path.
@@ -40,6 +42,11 @@ func relayWhole(ctx *fasthttp.RequestCtx, b *Body) {
 	k := carriers.Get().(*headCarrier)
 	defer carriers.Put(k)
 	out := appendReplyLines(k.lines[:0], b.rep)
+	t := b.client.turn
+	if t != nil && t.lastOnes() {
+		t.last = true
+		out = append(out, closeLine...)
+	}
 	out = appendLength(out, b.toCome())
 	for {
 		piece, err := b.next(maxPiece)
@@ -50,6 +57,10 @@ func relayWhole(ctx *fasthttp.RequestCtx, b *Body) {
 	k.lines = out
 	b.giveBack() // first: who has the reply may ask again at once
 	b.client.unheard = b.client.write(out)
+	if t != nil {
+		t.replied, t.written, t.body = true, true, b
+		return
+	}
 	b.client.mute = true
 	ctx.Response.SkipBody = true
 	ctx.Response.SetBodyStream(b, 0)
