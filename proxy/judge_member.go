@@ -34,7 +34,11 @@ func (j *judge) members(p []byte, i int, q *quoteMap) int {
 			}
 		case c == '{' || c == '[':
 			j.startValue(c)
-			if i++; j.step != wantFirst || i == len(p) || p[i] != '"' {
+			if i++; j.step == wantElement && i < len(p) && p[i] == '{' {
+				j.startValue('{')
+				i++
+			}
+			if j.step != wantFirst || i == len(p) || p[i] != '"' {
 				return i
 			}
 			in = j.spots[j.depth-1]
@@ -44,7 +48,7 @@ func (j *judge) members(p []byte, i int, q *quoteMap) int {
 			j.step = wantValue
 			return i
 		}
-		for i < len(p) && p[i] == '}' && in.object() {
+		for i < len(p) && (p[i] == '}' && in.object() || p[i] == ']' && in.array()) {
 			i++
 			if j.leave(); j.step != wantNext {
 				return i
