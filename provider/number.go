@@ -56,7 +56,7 @@ func hash[T Slug | []byte](s T) uint {
 }
 
 // A spellingIndex finds slugs by their spellings. As numbers, it is no map: to
-// hash a whole word twice in a request was 40 % of finding a model's provider.
+// hash the whole word was a third of finding a model's provider.
 type spellingIndex struct {
 	words []spelling // in no order
 	at    [1024]uint8

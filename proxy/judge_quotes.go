@@ -5,7 +5,7 @@ import "math/bits"
 // A quoteMap has a bit for each byte of a piece that is a quote or a backslash.
 // It is made before the piece is read, 64 bytes at a time, so that finding the
 // end of a text does not wait for where the last one ended: looking for each by
-// itself, eight bytes at a time, was most of what reading a reply took.
+// itself, eight bytes at a time, was half of what reading a reply took.
 type quoteMap struct {
 	words [maxMap/64 + 1]uint64 // behind those in use is one without bits
 	n     int                   // words in use
