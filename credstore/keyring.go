@@ -228,7 +228,7 @@ func (k *Keyring) Secret(ctx context.Context, slug provider.Slug) (Secret, error
 	if e == nil {
 		return Secret{}, k.notFound(slug)
 	}
-	return e.sealed.secret(ctx)
+	return e.sealed.secret(ctx, time.Now())
 }
 
 // AppendSecrets appends all of the provider's keys to dst, in the order of
@@ -248,7 +248,10 @@ func (k *Keyring) AppendSecrets(ctx context.Context, dst []Secret, slug provider
 		if e.slug != slug || e.sealed == nil {
 			continue
 		}
-		s, err := e.sealed.secret(ctx)
+		if len(dst) > were {
+			now = time.Now() // the one before may have taken a while
+		}
+		s, err := e.sealed.secret(ctx, now)
 		if err != nil {
 			clear(dst[were:])
 			return dst[:were], err
@@ -270,5 +273,5 @@ func (k *Keyring) BYOISecret(ctx context.Context) (Secret, error) {
 	if k.byoi == nil {
 		return Secret{}, fmt.Errorf("own endpoint of chatbot %s: %w", k.chatbot, ErrNotFound)
 	}
-	return k.byoi.secret(ctx)
+	return k.byoi.secret(ctx, time.Now())
 }

@@ -56,11 +56,10 @@ func (s *sealed) sameAs(version int64, ciphertext []byte) bool {
 	return s != nil && s.version == version && bytes.Equal(s.ciphertext, ciphertext)
 }
 
-// secret returns the decrypted secret. Hot path: the first two cases do not
-// allocate and take no lock.
-func (s *sealed) secret(ctx context.Context) (Secret, error) {
+// secret returns the decrypted secret, as of now. Hot path: the first two cases
+// do not allocate and take no lock.
+func (s *sealed) secret(ctx context.Context, now time.Time) (Secret, error) {
 	if o := s.open.Load(); o != nil {
-		now := time.Now()
 		if now.Before(o.refreshAt) {
 			return o.secret, nil
 		}

@@ -54,10 +54,30 @@ block:
 	POR    X1, X4
 	PMOVMSKB X4, AX
 	TESTL  AX, AX
-	JNZ    done
+	JNZ    found
 	ADDQ   $64, SI
 	SUBQ   $64, CX
 	JMP    block
+
+found:
+	// Which byte of the 64 it is: 16 at a time, by the same comparisons.
+	MOVOU 0(SI), X0
+	MOVO  X0, X4
+	PCMPEQB X10, X4
+	PXOR  X8, X0
+	MOVO  X0, X1
+	PMINUB X9, X1
+	PCMPEQB X0, X1
+	POR   X1, X4
+	PMOVMSKB X4, AX
+	TESTL AX, AX
+	JNZ   byte
+	ADDQ  $16, SI
+	JMP   found
+
+byte:
+	BSFL AX, AX
+	ADDQ AX, SI
 
 done:
 	SUBQ DI, SI

@@ -70,7 +70,7 @@ var simpleEscape = [256]bool{'"': true, '\\': true, '/': true, 'b': true, 'f': t
 // string must stop and look, or the end. Hot path: 32 bytes a turn, and faster
 // where that goes on: a call for each short string would cost more than it saves.
 func skipPlain(b []byte, i int) int {
-	for long := i + 128; len(b)-i >= 8; {
+	for long := i + 64; len(b)-i >= 8; {
 		if m := stops(binary.LittleEndian.Uint64(b[i:])); m != 0 {
 			return i + bits.TrailingZeros64(m)>>3
 		}

@@ -102,7 +102,7 @@ func TestCheckSaysInvalidToAWrongKeyInTheProvidersWords(t *testing.T) {
 	forEachVendor(t, func(t *testing.T, v vendor) {
 		wrong := v.wrongKey()
 		got := newFake(t, v, nil).checker().Check(t.Context(), v.slug, []byte(wrong))
-		wantResult(t, got, Invalid, v.badStatus, append(hiddenParts(bySlug[v.slug].Credential, []byte(wrong)), secretsOf(v)...)...)
+		wantResult(t, got, Invalid, v.badStatus, append(hiddenParts(row(v.slug).Credential, []byte(wrong)), secretsOf(v)...)...)
 		if got.Words == "" || strings.HasPrefix(got.Words, "answered") {
 			t.Error("the provider's words are missing")
 		}
@@ -355,4 +355,9 @@ func TestVerdictWords(t *testing.T) {
 	if want := []string{"valid", "invalid", "inconclusive", "no credit", "inconclusive"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
+}
+
+func row(s Slug) *Provider {
+	p, _ := Lookup(s)
+	return p
 }

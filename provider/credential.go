@@ -107,22 +107,25 @@ func ValidateCredential(s Slug, secret []byte) error {
 //
 // Hot path: once for every request that carries an owner's key.
 func AppendCredential(dst []byte, s Slug, secret []byte) []byte {
-	if p, ok := bySlug[s]; ok && p.Credential != APIKey {
+	if p, ok := Lookup(s); ok && p.Credential != APIKey {
 		return append(dst, secret...)
 	}
 	dst = append(dst, `{"apiKey":"`...)
-	for _, c := range secret {
+	plain := 0 // from where on nothing needs an escape
+	for i, c := range secret {
+		if ' ' <= c && c <= '~' && c != '"' && c != '\\' {
+			continue
+		}
 		// A valid key needs no escape. A record written past this package
 		// could hold one that does, and must not get out of its string.
-		switch {
-		case c == '"' || c == '\\':
+		dst = append(dst, secret[plain:i]...)
+		if plain = i + 1; c == '"' || c == '\\' {
 			dst = append(dst, '\\', c)
-		case c < ' ' || c > '~':
+		} else {
 			dst = append(dst, '\\', 'u', '0', '0', "0123456789abcdef"[c>>4], "0123456789abcdef"[c&15])
-		default:
-			dst = append(dst, c)
 		}
 	}
+	dst = append(dst, secret[plain:]...)
 	return append(dst, `"}`...)
 }
 

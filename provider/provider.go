@@ -19,10 +19,7 @@
 // URL, and never follows a redirect with it.
 package provider
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // A Slug names a provider, in the spelling of the gateway's
 // providerOptions.gateway.byok map: "openai", "vertex". The empty Slug means
@@ -112,19 +109,19 @@ func (p *Provider) Checkable() bool { return p.check.known() }
 // maxSpelling bounds the names that BySpelling looks at.
 const maxSpelling = 64
 
-// The indexes over the table. They are made once and only read.
-var (
-	bySlug     = indexSlugs(table)
-	bySpelling = indexSpellings(table)
-)
+// spellings is the index of the names. It is made once and only read.
+var spellings = indexSpellings(table)
 
 // table is all rows, those with a check first.
 var table = slices.Concat(checked, hosts)
 
 // Lookup returns the row of a slug. It does not allocate.
 func Lookup(s Slug) (*Provider, bool) {
-	p, ok := bySlug[s]
-	return p, ok
+	n := s.Number()
+	if n == 0 {
+		return nil, false
+	}
+	return table[n-1], true
 }
 
 // All returns the rows in table order. The slice is the caller's; the rows are
@@ -147,25 +144,5 @@ func BySpelling(name string) (Slug, bool) {
 		}
 		lower[i] = c
 	}
-	s, ok := bySpelling[string(lower[:len(name)])]
-	return s, ok
-}
-
-func indexSlugs(rows []*Provider) map[Slug]*Provider {
-	m := make(map[Slug]*Provider, len(rows))
-	for _, p := range rows {
-		m[p.Slug] = p
-	}
-	return m
-}
-
-func indexSpellings(rows []*Provider) map[string]Slug {
-	m := make(map[string]Slug, 2*len(rows))
-	for _, p := range rows {
-		m[strings.ToLower(string(p.Slug))] = p.Slug
-		for _, c := range p.Creators {
-			m[c] = p.Slug
-		}
-	}
-	return m
+	return spellings.find(lower[:len(name)])
 }

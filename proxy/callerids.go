@@ -37,6 +37,13 @@ func (c *callerIDs) read(h *clientHeader) {
 	}
 }
 
+// forget makes them zero, where there are any.
+func (c *callerIDs) forget() {
+	if c.traced || c.n > 0 {
+		*c = callerIDs{}
+	}
+}
+
 // readTrace takes the trace id out of a traceparent (W3C Trace Context, section
 // 3.2.2): version-trace_id-parent_id-flags, in lower case.
 func (c *callerIDs) readTrace(v []byte) {

@@ -51,6 +51,12 @@ type outgoing struct {
 	size   int      // of the pieces together
 }
 
+// forget makes an outgoing zero, but for its buffers.
+func (o *outgoing) forget() {
+	o.facts, o.body, o.creds, o.size = nil, nil, nil, 0
+	o.hadAuthMethod, o.large, o.pin, o.items, o.field = false, false, false, false, false
+}
+
 // An ownerCredential is one decrypted key of the chatbot's owner.
 type ownerCredential struct {
 	slug   provider.Slug

@@ -37,9 +37,13 @@ type directCall struct {
 	made  []change // of edits, in the order of their places in the body
 }
 
-// room is what the next call can use again.
-func (c *directCall) room() directCall {
-	return directCall{asked: c.asked[:0], model: c.model[:0], text: c.text[:0]}
+// empty keeps what the next call can use again. Most exchanges were no direct
+// call and have nothing else.
+func (c *directCall) empty() {
+	c.asked, c.model, c.text = c.asked[:0], c.model[:0], c.text[:0]
+	if c.slug != "" {
+		*c = directCall{asked: c.asked, model: c.model, text: c.text}
+	}
 }
 
 // addressDirect finds the provider's own address and how the body changes.

@@ -18,7 +18,7 @@ import (
 func (x *exchange) rewound(body []byte) *exchange {
 	x.wipe()
 	x.facts.reset()
-	x.direct = x.direct.room()
+	x.direct.empty()
 	x.surface, x.buf, x.whole = 1, body, true
 	return x
 }

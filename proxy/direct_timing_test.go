@@ -12,7 +12,7 @@ func BenchmarkPlanned(b *testing.B) {
 			for b.Loop() { // as rewound, which is not built with the race detector
 				x.wipe()
 				x.facts.reset()
-				x.direct = x.direct.room()
+				x.direct.empty()
 				x.surface, x.buf, x.whole = 1, body, true
 				if r := x.planned(); r != nil {
 					b.Fatal(r.code)

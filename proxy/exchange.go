@@ -74,15 +74,17 @@ const (
 func newExchange() any {
 	x := &exchange{}
 	x.done, x.cut, x.tap = x.finish, x.drop, x.watch
+	x.facts.reset()
 	return x
 }
 
+// acquireExchange takes an exchange from the pool, where release has put it in
+// order.
 func acquireExchange(h *Handler, ctx *fasthttp.RequestCtx) *exchange {
 	x := h.exchanges.Get().(*exchange)
 	x.h, x.ctx = h, ctx
 	x.header.h = &ctx.Request.Header
 	x.snap = h.snap.Load()
-	x.facts.reset()
 	x.account.start = time.Now()
 	return x
 }
@@ -130,13 +132,22 @@ func (x *exchange) part() {
 	x.parted = true
 }
 
-// furnish takes over the capacity of the buffers of a request, empty.
+// furnish takes over the buffers of a request.
 func (x *exchange) furnish(from *exchange) {
-	x.buf, x.creds, x.scratch = from.buf[:0], from.creds[:0], from.scratch[:0]
-	x.out.head, x.out.insert, x.out.pieces = from.out.head[:0], from.out.insert[:0], from.out.pieces[:0]
-	x.direct = from.direct.room()
-	clear(from.header.found)
-	x.header.found = from.header.found[:0]
+	x.buf, x.creds, x.scratch = from.buf, from.creds, from.scratch
+	x.out.head, x.out.insert, x.out.pieces = from.out.head, from.out.insert, from.out.pieces
+	x.direct = from.direct
+	x.header.found = from.header.found
+	x.empty()
+}
+
+// empty leaves nothing in the buffers of a request but their capacity.
+func (x *exchange) empty() {
+	x.buf, x.creds, x.scratch = x.buf[:0], x.creds[:0], x.scratch[:0]
+	x.out.head, x.out.insert, x.out.pieces = x.out.head[:0], x.out.insert[:0], x.out.pieces[:0]
+	x.direct.empty()
+	clear(x.header.found)
+	x.header.found = x.header.found[:0]
 	if cap(x.buf) > keepBody {
 		x.buf = nil
 	}
@@ -150,16 +161,29 @@ func (x *exchange) furnish(from *exchange) {
 
 // release puts the exchange back. Nothing of the request survives but the
 // capacity of the buffers.
+//
+// It goes over what is there, field by field: to make another exchange of what
+// may stay and to copy that over this one (3.7 KB) was 40 % of what finish
+// takes.
+// TestReleaseLeavesNothing sees to it that no field is forgotten.
 func (x *exchange) release() {
 	pool := &x.h.exchanges
 	if x.parted {
 		pool = &x.h.bare
 	}
 	x.wipe()
-	keep := exchange{done: x.done, cut: x.cut, tap: x.tap, guard: x.guard.forget(), rep: x.rep}
-	keep.furnish(x)
-	keep.hide, keep.held, keep.room = x.forgetReply()
-	keep.rep.Done, keep.rep.Body = nil, nil
-	*x = keep
+	x.empty()
+	x.guard.forget()
+	x.forgetReply()
+	x.facts.reset()
+	clear(x.slugRoom[:])
+	x.h, x.snap, x.ctx, x.keys, x.noted = nil, nil, nil, nil, nil
+	x.header.h, x.header.socket = nil, false
+	x.caller, x.plan, x.to, x.account = caller{}, Plan{}, upstream{}, account{}
+	x.out.forget()
+	x.upload, x.tail, x.whole, x.parted = wire.Upload{}, limited{}, false, false
+	x.rep.Done, x.rep.Body = nil, nil
+	x.tunnel, x.fixed, x.creator, x.messages = nil, nil, false, nil
+	x.ids.forget()
 	pool.Put(x)
 }

@@ -33,7 +33,7 @@ func BenchmarkJudgeReply(b *testing.B) {
 	_, reply, _ := strings.Cut(ownersReply(), "\r\n\r\n")
 	vector := `{"data":[{"embedding":[` + strings.Repeat("-0.012345678,", 1535) + `0.1]}],"providerMetadata":` + routing(false, "openai byok ok") + `}`
 	code := `{"choices":[{"message":{"content":"` + strings.Repeat(`\tif err != nil {\n\t\treturn \"x\"\n\t}\n`, 500) + `","provider_metadata":` + routing(false, "openai byok ok") + `}}]}`
-	for _, r := range []struct{ name, body string }{{"usual", reply}, {"embedding", vector}, {"escapes", code}} {
+	for _, r := range []struct{ name, body string }{{"usual", reply}, {"gateway", string(gatewayReply)}, {"embedding", vector}, {"escapes", code}} {
 		b.Run(fmt.Sprintf("%s, %d bytes", r.name, len(r.body)), func(b *testing.B) {
 			body := []byte(r.body)
 			var j judge

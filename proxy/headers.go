@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -69,26 +68,40 @@ const (
 	maxFolded = 64
 )
 
+// A letterSet has a bit for each letter, whatever its case.
+type letterSet uint32
+
+func letter(c byte) letterSet { return 1 << (c & 31) }
+
+// namesOf are, by the length of the names of headerClasses, the letters that
+// they begin and end with. To fold and hash every name that could be one by its
+// first letter was a third of making the outgoing request.
+var namesOf = func() (table [maxFolded + 1]struct{ first, last letterSet }) {
+	for name := range headerClasses {
+		t := &table[len(name)]
+		t.first |= letter(name[0])
+		t.last |= letter(name[len(name)-1])
+	}
+	return table
+}()
+
 // classifyHeader looks a name up without regard to case. Hot path: most names
-// are told by their first letter.
+// are told by their length, first and last letter.
 func classifyHeader(name []byte) headerClass {
-	if len(name) == 0 || len(name) > maxFolded {
+	n := len(name)
+	if n == 0 || n > maxFolded {
 		return plainHeader
 	}
-	switch lower(name[0]) {
-	case 'a', 'c', 'h', 's', 'x':
-	default:
-		return plainHeader
+	if t := &namesOf[n]; t.first&letter(name[0]) != 0 && t.last&letter(name[n-1]) != 0 {
+		var buf [maxFolded]byte
+		for i, c := range name {
+			buf[i] = lower(c)
+		}
+		if class, ok := headerClasses[string(buf[:n])]; ok {
+			return class
+		}
 	}
-	var buf [maxFolded]byte
-	for i, c := range name {
-		buf[i] = lower(c)
-	}
-	folded := buf[:len(name)]
-	if class, ok := headerClasses[string(folded)]; ok {
-		return class
-	}
-	if bytes.HasPrefix(folded, []byte(portkeyPrefix)) {
+	if hasPrefixFold(name, portkeyPrefix) {
 		return steeringHeader
 	}
 	return plainHeader
@@ -98,7 +111,7 @@ func classifyHeader(name []byte) headerClass {
 // identity header, and names that sidekey itself sets.
 func (s *snapshot) classify(name []byte) headerClass {
 	for _, own := range s.ownHeaders {
-		if equalFold(name, own) {
+		if len(name) == len(own) && equalFold(name, own) {
 			return steeringHeader
 		}
 	}
@@ -116,7 +129,7 @@ type clientHeader struct {
 // Peek returns the first value, nil if there is none.
 func (c *clientHeader) Peek(name string) []byte {
 	for k, v := range c.h.All() {
-		if equalFold(k, name) {
+		if len(k) == len(name) && equalFold(k, name) {
 			return v
 		}
 	}
@@ -127,7 +140,7 @@ func (c *clientHeader) Peek(name string) []byte {
 func (c *clientHeader) PeekAll(name string) [][]byte {
 	c.found = c.found[:0]
 	for k, v := range c.h.All() {
-		if equalFold(k, name) {
+		if len(k) == len(name) && equalFold(k, name) {
 			c.found = append(c.found, v)
 		}
 	}

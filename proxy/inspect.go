@@ -24,8 +24,24 @@ type facts struct {
 
 // reset forgets the request, but not the room.
 func (f *facts) reset() {
+	f.clearRooms()
 	f.request, f.target, f.body, f.options = request{slugs: f.slugRoom[:0]}, detect.Target{}, detect.Body{}, detect.Options{}
 	f.form = detect.Form{}
+}
+
+// clearRooms forgets what stands in the rooms, but for that of Plan.Slugs, which
+// may outlive the facts. Few requests name fallbacks or providers, and else these
+// are six cache lines that nobody has touched.
+func (f *facts) clearRooms() {
+	if len(f.fallbacks) > 0 {
+		clear(f.fallbackRoom[:])
+	}
+	if len(f.only) > 0 {
+		clear(f.onlyRoom[:])
+	}
+	if len(f.order) > 0 {
+		clear(f.orderRoom[:])
+	}
 }
 
 // read fills in what the plan needs. err is detect's word on the target;
@@ -94,6 +110,7 @@ func (f *facts) failedOptions(err error) {
 // allowed: if the model is not the owner's, the options are the client's affair,
 // and an owned fallback is not.
 func (f *facts) readOptions(d *detect.Detector, body []byte) {
+	f.clearRooms()
 	f.fallbacks = f.fallbackRoom[:0]
 	f.only, f.order = f.onlyRoom[:0], f.orderRoom[:0]
 	if !f.readModels(d, body, f.body.Models) {

@@ -18,16 +18,17 @@ import "bytes"
 // On its way it notes the token counts of the reply as well, see
 // judge_usage.go, and counts events.
 type judge struct {
-	form form // of the reply
-	tally
-	usage
-	reading
-
+	form   form  // of the reply
+	used   bool  // since it was zero
 	events int64 // that had data, of an event stream
 
 	line    lineState
 	matched int  // bytes of "data:" at the beginning of the line
 	cr      bool // the last line ended in CR; a LF may belong to it
+
+	reading
+	usage
+	tally
 }
 
 // A form says how a reply's bytes become JSON documents.
@@ -60,8 +61,18 @@ func formOf(contentType []byte) form {
 
 // begin prepares for a reply.
 func (j *judge) begin(f form) {
-	*j = judge{form: f}
-	j.lines = f == formLines
+	j.forget()
+	j.form, j.lines, j.used = f, f == formLines, true
+}
+
+// forget makes a judge zero: nothing of the reply is left.
+func (j *judge) forget() {
+	if !j.used {
+		return
+	}
+	j.tally.forget()
+	j.usage, j.reading = usage{}, reading{}
+	j.form, j.events, j.line, j.matched, j.cr, j.used = 0, 0, 0, 0, false, false
 }
 
 // feed takes the next piece of a reply. Hot path: it runs for every event of a

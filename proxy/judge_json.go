@@ -56,10 +56,22 @@ func (j *judge) nextDocument() {
 
 // read takes the next piece of a document.
 func (j *judge) read(p []byte) {
+	var q quoteMap
+	for len(p) > maxMap {
+		q.draw(p[:maxMap])
+		j.readMapped(p[:maxMap], &q)
+		p = p[maxMap:]
+	}
+	q.draw(p)
+	j.readMapped(p, &q)
+}
+
+// readMapped takes a piece, with a map of its quotes.
+func (j *judge) readMapped(p []byte, q *quoteMap) {
 	for i := 0; i < len(p); {
 		switch j.step {
 		case inOtherText:
-			i = j.skipText(p, i)
+			i = j.skipText(p, i, q)
 		case inOther:
 			i = j.skipOther(p, i)
 		case inText:
@@ -71,13 +83,14 @@ func (j *judge) read(p []byte) {
 		default:
 			c := p[i]
 			i++
-			if c == ' ' || c == '\n' || c == '\t' || c == '\r' {
-				continue
-			}
-			if c == '"' {
-				i = j.startText(p, i)
-			} else {
+			switch {
+			case c == ' ' || c == '\n' || c == '\t' || c == '\r':
+			case c != '"':
 				j.punctuation(c)
+			case j.step == wantFirst || j.step == wantName:
+				i = j.members(p, i, q)
+			default:
+				i = j.startText(p, i, q)
 			}
 		}
 	}
@@ -145,7 +158,7 @@ func (j *judge) startValue(c byte) {
 		j.step, j.open = inOther, 1
 	case j.depth == 0:
 		j.step = documentBad // a document that is no object says nothing
-	case c == '-' || '0' <= c && c <= '9' || c == 't' || c == 'f' || c == 'n':
+	case startsScalar(c):
 		j.step, j.n = inScalar, 0
 		j.add(c)
 	default:

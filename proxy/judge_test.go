@@ -99,6 +99,7 @@ func TestJudgeVerdicts(t *testing.T) {
 		{"deep before", `{"a":` + strings.Repeat(`[{"b":`, 5000) + `"]"` + strings.Repeat(`}]`, 5000) + `,"providerMetadata":` + leak + `}`, formJSON, leaked},
 		{"long name before", `{"` + strings.Repeat("x", 5000) + `":"\\","providerMetadata":` + leak + `}`, formJSON, leaked},
 		{"broken before", `{"a":1 2,"providerMetadata":` + leak + `}`, formJSON, c{}},
+		{"a brace in the place of a bracket", `{"choices":[{"index":0}},"providerMetadata":` + leak + `}`, formJSON, c{}},
 		{"broken behind", `{"providerMetadata":` + leak + `,}`, formJSON, leaked},
 		{"event broken, next good", "data: {\"a\":\n\ndata: {\"provider_metadata\":" + owner + "}\n\n", formEvents, paid},
 		{"cut inside", `{"providerMetadata":{"gateway":{"routing":{"attempts":[{"credentialType":"system","success":true},{`, formJSON, c{attempts: 1, system: true, tried: true, n: 1}},

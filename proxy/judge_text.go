@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math/bits"
 )
@@ -11,14 +10,14 @@ import (
 
 // startText is called behind a quote. A short string that has all come, with no
 // escape in it, is taken at once.
-func (j *judge) startText(p []byte, i int) int {
+func (j *judge) startText(p []byte, i int, q *quoteMap) int {
 	switch j.step {
 	case wantFirst, wantName:
 		j.isName = true
 	case wantValue, wantElement:
 		if !j.coming.text() {
 			j.step, j.begun = inOtherText, true
-			return j.skipText(p, i)
+			return j.skipText(p, i, q)
 		}
 		j.isName = false
 	default:
@@ -26,19 +25,9 @@ func (j *judge) startText(p []byte, i int) int {
 		return i
 	}
 	j.step, j.n = inText, 0
-	head := p[i:min(i+maxJudged+1, len(p))]
-	for k, c := range head {
-		if c == '"' {
-			j.endText(head[:k])
-			if i += k + 1; j.step == wantColon && i < len(p) && p[i] == ':' {
-				j.step = wantValue
-				i++
-			}
-			return i
-		}
-		if c == '\\' {
-			break
-		}
+	if end := q.next(i); end < len(p) && end-i <= maxJudged && p[end] == '"' {
+		j.endText(p[i:end])
+		return end + 1
 	}
 	return i
 }
@@ -125,13 +114,10 @@ func (j *judge) endText(s []byte) {
 // readScalar takes a number, true, false or null.
 func (j *judge) readScalar(p []byte, i int) int {
 	start := i
-	for i < len(p) && !endsScalar[p[i]] {
-		i++
-	}
+	i = scalarEnd(p, i)
 	if j.coming != nowhere {
-		for _, c := range p[start:i] {
-			j.add(c)
-		}
+		copy(j.text[min(j.n, maxJudged):], p[start:i])
+		j.n += i - start
 	}
 	if i < len(p) {
 		j.step = wantNext
@@ -146,45 +132,42 @@ func (j *judge) readScalar(p []byte, i int) int {
 	return i
 }
 
+// scalarEnd is the offset of what ends a scalar: a comma, a bracket, a brace or
+// white space; or the length.
+func scalarEnd(p []byte, i int) int {
+	for i < len(p) && !endsScalar[p[i]] {
+		i++
+	}
+	return i
+}
+
 var endsScalar = [256]bool{',': true, ']': true, '}': true, ' ': true, '\n': true, '\t': true, '\r': true}
 
 // skipText skips a string that is not looked at. Hot path: what models say is
 // most of every reply.
-func (j *judge) skipText(p []byte, i int) int {
+func (j *judge) skipText(p []byte, i int, q *quoteMap) int {
 	if j.escaped {
 		j.escaped = false
-		if i++; i >= len(p) {
-			return i
-		}
+		i++
 	}
-	for {
-		quote := bytes.IndexByte(p[i:], '"')
-		end := i + quote
-		if quote < 0 {
-			end = len(p)
+	for i < len(p) {
+		end := q.next(i)
+		if end == len(p) {
+			return end
 		}
-		for i < end {
-			slash := bytes.IndexByte(p[i:end], '\\')
-			if slash < 0 {
-				i = end
-				break
+		i = end + 1
+		if p[end] == '"' {
+			if j.step = inOther; j.open == 0 {
+				j.afterValue()
 			}
-			i += slash + 2
-		}
-		switch {
-		case i > len(p): // the piece ends behind a backslash
-			j.escaped = true
-			return len(p)
-		case i > end: // the quote is an escaped one
-			continue
-		case quote < 0:
 			return i
 		}
-		if j.step = inOther; j.open == 0 {
-			j.afterValue()
+		if i == len(p) { // the piece ends behind a backslash
+			j.escaped = true
 		}
-		return end + 1
+		i++
 	}
+	return len(p)
 }
 
 // skipOther skips what is in brackets, but for its strings. Hot path: vectors
@@ -192,11 +175,11 @@ func (j *judge) skipText(p []byte, i int) int {
 func (j *judge) skipOther(p []byte, i int) int {
 	for i < len(p) {
 		for len(p)-i >= 8 {
-			m := brackets(binary.LittleEndian.Uint64(p[i:]))
-			i += bits.TrailingZeros64(m) >> 3 // 8 if there is none
-			if m != 0 {
+			if m := brackets(binary.LittleEndian.Uint64(p[i:])); m != 0 {
+				i += bits.TrailingZeros64(m) >> 3
 				break
 			}
+			i += 8
 		}
 		if i == len(p) {
 			return i

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/sidekey/sidekey/provider"
 	"github.com/sidekey/sidekey/proxy/wire"
 	"github.com/valyala/fasthttp"
 )
@@ -198,20 +197,18 @@ func (x *exchange) echoed() {
 		Msg("an answer repeated the owner's key, which was replaced; later ones are only counted")
 }
 
-// forgetReply returns what is kept for the next exchange, without what was in
-// it.
-func (x *exchange) forgetReply() (hide []*provider.Redactor, held, room []byte) {
+// forgetReply empties what was needed for a reply.
+func (x *exchange) forgetReply() {
 	clear(x.hide)
 	if x.account.redacted {
 		clear(x.held[:cap(x.held)])
 		clear(x.room[:cap(x.room)])
 	}
-	hide, held, room = x.hide[:0], x.held[:0], x.room[:0]
-	if cap(held) > keepScratch {
-		held = nil
+	x.hide, x.held, x.room = x.hide[:0], x.held[:0], x.room[:0]
+	if cap(x.held) > keepScratch {
+		x.held = nil
 	}
-	if cap(room) > keepScratch {
-		room = nil
+	if cap(x.room) > keepScratch {
+		x.room = nil
 	}
-	return hide, held, room
 }

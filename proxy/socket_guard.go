@@ -29,7 +29,7 @@ func (x *exchange) guardMessage() *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x.settle(nil) // of the message before
-	x.guard = x.guard.forget()
+	x.guard.forget()
 	s.route, s.slug = x.plan.Route, x.paidTo()
 	r := x.guardKeys()
 	x.guard.began = time.Now()

@@ -40,11 +40,16 @@ const (
 )
 
 // forget makes a watch ready for the next request.
-func (g *watch) forget() watch {
+func (g *watch) forget() {
 	if g.held != nil {
 		g.held.release()
 	}
-	return watch{keys: g.keys[:0]}
+	clear(g.keys)
+	g.keys = g.keys[:0]
+	g.judge.forget()
+	g.on, g.reads, g.coded, g.probe, g.began = false, false, false, 0, time.Time{}
+	g.replied, g.blind, g.ended, g.whole, g.replaced, g.alarmed = false, false, false, false, false, 0
+	g.decoder, g.held, g.paid = nil, nil, ""
 }
 
 // guardKeys decides whether the call is watched, and refuses it if one of its
