@@ -67,6 +67,7 @@ func (a *app) command() *cobra.Command {
 	addTo(root, groupOwner, a.keysCommand(), a.byokCommand(), a.byoiCommand())
 	addTo(root, groupTry, a.demoCommand(), a.detectCommand(), a.sandboxCommand(), a.benchCommand())
 	addTo(root, groupShell, a.completionCommand())
+	root.Version = versionLine() // reads the build's list of modules
 	completeTree(root)
 	return root
 }
@@ -115,7 +116,6 @@ provider, and hands it to the gateway with the request.`,
 	root.SetHelpCommandGroupID(groupShell)
 	root.SetHelpCommand(helpCommand())
 	root.SetUsageTemplate(usageTemplate)
-	root.Version = versionLine()
 	root.CompletionOptions.DisableDefaultCmd = true // completion.go has it
 	root.SetVersionTemplate("sidekey {{.Version}}\n")
 	root.Flags().Bool("version", false, "print the version") // without -v, which others use for more words
