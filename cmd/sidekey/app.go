@@ -70,7 +70,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	defer stop()
 	a.memory.ease()
 	defer a.memory.settle()
-	root := a.command()
+	root := a.commandFor(args)
 	root.PersistentPreRun = func(c *cobra.Command, _ []string) {
 		if c.Name() != "serve" { // which settles when it is ready
 			a.memory.settle()

@@ -24,6 +24,8 @@ var arrows = map[string][]string{
 	"sandbox":   {},
 	"bench":     {},
 
+	"cmd/sidekey/firstheap": {}, // and of others as little as can be
+
 	// Programs that bench builds, as proxies to be compared with.
 	"bench/peers/fasthttp": {},
 	"bench/peers/httputil": {},

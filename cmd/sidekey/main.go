@@ -11,6 +11,8 @@ import (
 	"context"
 	"io"
 	"os"
+
+	_ "github.com/sidekey/sidekey/cmd/sidekey/firstheap"
 )
 
 func main() {

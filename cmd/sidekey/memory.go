@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"math"
 	"runtime/debug"
+	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/rs/zerolog"
@@ -28,7 +30,8 @@ import (
 // The start: initialising packages takes 2.1 MB, and wiring passes the 4 MB at
 // which Go collects for the first time, when nobody is served yet and nearly all
 // is still in use. That collection was 200 of 1,750 page faults and 5 of 60 ms
-// CPU of a start. So it waits until serve is ready.
+// CPU of a start. So it waits until serve is ready, and has told so to who waits
+// for that: see settlePause.
 //
 // The limit: Go does not know how much memory the cgroup allows, and would let
 // garbage grow until the kernel kills the process. With a soft limit it
@@ -45,8 +48,8 @@ type memory struct {
 	lookup func(string) (string, bool)
 	// cgroup finds the hard limit. Nested groups, bind mounts and version 1
 	// have more corners than a page of our own would see to; the library has
-	// them all in its tests, and it initialises nothing. A look takes 0.4 ms, so
-	// serve is ready before.
+	// them all in its tests, and it initialises nothing. A look takes 0.4 ms, and
+	// waits like the first collection.
 	cgroup memlimit.Provider
 
 	tidying *tidying // nil: by the clock and the heap of this process
@@ -73,6 +76,21 @@ const (
 // ease puts off the first collection, until settle. The tree of commands alone
 // takes a start to it.
 func (m *memory) ease() { m.collectAt(startPercent) }
+
+// settlePause is how long the first probe has the processors for itself: the
+// collection that settle sets off took 300 page faults and 4 ms CPU beside it.
+const settlePause = 50 * time.Millisecond
+
+// serving is what is done for a process that serves, until ctx ends.
+func (m *memory) serving(ctx context.Context, log zerolog.Logger) {
+	select {
+	case <-time.After(settlePause):
+	case <-ctx.Done():
+	}
+	m.settle()
+	m.bound(log)
+	m.tidy(ctx)
+}
 
 func (m *memory) settle() { m.collectAt(usualPercent) }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -113,7 +114,7 @@ func TestStartIsCheap(t *testing.T) {
 	p.begin()
 	before, after, _ := strings.Cut(p.logs.String(), `"serving"`)
 
-	ours, all, packages := 0, 0, 0
+	ours, all, packages, firstHeap := 0, 0, 0, false
 	for text := range strings.Lines(before) {
 		// init PACKAGE @33 ms, 0.06 ms clock, 6584 bytes, 28 allocs
 		name, ok := strings.CutPrefix(text, "init ")
@@ -131,6 +132,9 @@ func TestStartIsCheap(t *testing.T) {
 		}
 		packages++
 		all += bytes
+		if firstHeap = firstHeap || strings.HasSuffix(words[0], "/firstheap"); strings.HasPrefix(words[0], "github.com/aws/") && bytes > 4<<10 && !firstHeap && runtime.GOOS == "linux" {
+			t.Errorf("package %s allocates before firstheap has asked for huge pages", words[0])
+		}
 		if words[0] == "main" || strings.HasPrefix(words[0], "github.com/sidekey/") {
 			ours++
 			// A regular expression is about 100.

@@ -42,9 +42,45 @@ Flags:
 {{.CommandPath}} COMMAND --help says more about a command.{{end}}
 `
 
+// commandFor builds as much of the tree as a command line needs. The others' 30
+// commands, with what completes their flags, are 2 ms of a start where a page
+// fault is dear; serve and health are started by machines, health every few
+// seconds.
+func (a *app) commandFor(args []string) *cobra.Command {
+	root := a.root()
+	switch {
+	case len(args) > 0 && args[0] == "serve":
+		addTo(root, groupServe, a.serveCommand())
+	case len(args) > 0 && args[0] == "health":
+		addTo(root, groupServe, a.healthCommand())
+	default:
+		return a.command()
+	}
+	return root
+}
+
 // command builds the tree of commands. Every call makes a new one: cobra keeps
 // the values of flags in it.
 func (a *app) command() *cobra.Command {
+	root := a.root()
+	addTo(root, groupServe, a.serveCommand(), a.checkCommand(), a.healthCommand(), a.consoleCommand(), a.storeCommand(), a.tokenCommand())
+	addTo(root, groupOwner, a.keysCommand(), a.byokCommand(), a.byoiCommand())
+	addTo(root, groupTry, a.demoCommand(), a.detectCommand(), a.sandboxCommand(), a.benchCommand())
+	addTo(root, groupShell, a.completionCommand())
+	root.Version = versionLine() // reads the build's list of modules
+	completeTree(root)
+	return root
+}
+
+func addTo(root *cobra.Command, group string, commands ...*cobra.Command) {
+	for _, c := range commands {
+		c.GroupID = group
+		root.AddCommand(c)
+	}
+}
+
+// root is the tree without its branches.
+func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sidekey",
 		Short: "Send each AI request with the key that should pay for it",
@@ -77,23 +113,12 @@ provider, and hands it to the gateway with the request.`,
 		&cobra.Group{ID: groupTry, Title: "To try and to measure:"},
 		&cobra.Group{ID: groupShell, Title: "At a terminal:"},
 	)
-	add := func(group string, commands ...*cobra.Command) {
-		for _, c := range commands {
-			c.GroupID = group
-			root.AddCommand(c)
-		}
-	}
-	add(groupServe, a.serveCommand(), a.checkCommand(), a.healthCommand(), a.consoleCommand(), a.storeCommand(), a.tokenCommand())
-	add(groupOwner, a.keysCommand(), a.byokCommand(), a.byoiCommand())
-	add(groupTry, a.demoCommand(), a.detectCommand(), a.sandboxCommand(), a.benchCommand())
-	add(groupShell, a.completionCommand())
 	root.SetHelpCommandGroupID(groupShell)
 	root.SetHelpCommand(helpCommand())
 	root.SetUsageTemplate(usageTemplate)
-	root.Version = versionLine()
+	root.CompletionOptions.DisableDefaultCmd = true // completion.go has it
 	root.SetVersionTemplate("sidekey {{.Version}}\n")
 	root.Flags().Bool("version", false, "print the version") // without -v, which others use for more words
-	completeTree(root)
 	return root
 }
 

@@ -75,12 +75,12 @@ func (a *app) serve(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return s.run(ctx, stop, hup, a.memory.settle)
+	return s.run(ctx, stop, hup)
 }
 
 // run serves until it is told to stop, and then ends everything in the reverse
-// of the order in which it began. It calls ready once, when it serves.
-func (s *sidecar) run(ctx context.Context, stop, hup <-chan os.Signal, ready func()) error {
+// of the order in which it began.
+func (s *sidecar) run(ctx context.Context, stop, hup <-chan os.Signal) error {
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWatching()
 	var serving, watchers sync.WaitGroup
@@ -91,9 +91,7 @@ func (s *sidecar) run(ctx context.Context, stop, hup <-chan os.Signal, ready fun
 	s.store.Watch(watching, s.forget)
 	watchers.Go(func() { s.reloadOn(watching, hup) })
 	s.announce()
-	ready()
-	s.app.memory.bound(s.log)
-	watchers.Go(func() { s.app.memory.tidy(watching) })
+	watchers.Go(func() { s.app.memory.serving(watching, s.log) })
 
 	var err error
 	select {
