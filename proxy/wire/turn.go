@@ -106,37 +106,37 @@ func (t *turn) headEnd() int {
 }
 
 // usual reports whether a head is of the form that turns are for. It errs on the
-// side of no: fasthttp's server and CheckHead judge what is odd.
+// side of no: fasthttp's server and CheckHead judge what is odd. The gate has
+// seen that lines end in CRLF.
 func usual(head []byte) bool {
-	line, rest, _ := bytes.Cut(head, []byte(crlf))
-	if !bytes.HasSuffix(line, []byte(" HTTP/1.1")) || class[head[0]]&isToken == 0 {
+	lf := bytes.IndexByte(head, '\n')
+	if !bytes.HasSuffix(head[:lf+1], []byte(" HTTP/1.1"+crlf)) || class[head[0]]&isToken == 0 {
 		return false
 	}
-	for len(rest) > len(crlf) {
-		_, name, _, next := nextLine(rest)
-		if len(name) == 0 {
-			return false
-		}
-		switch name[0] | 0x20 {
+	for rest := head[lf+1:]; len(rest) > len(crlf); rest = rest[bytes.IndexByte(rest, '\n')+1:] {
+		switch rest[0] | 0x20 {
 		case 'e':
-			if fold(name, "expect") {
+			if names(rest, "expect") {
 				return false
 			}
 		case 't':
-			if fold(name, "transfer-encoding") {
+			if names(rest, "transfer-encoding") {
 				return false
 			}
 		case 'u':
-			if fold(name, "upgrade") {
+			if names(rest, "upgrade") {
 				return false
 			}
+		case ' ', '\t' | 0x20: // folded
+			return false
 		}
-		if class[name[0]]&isToken == 0 {
-			return false // folded
-		}
-		rest = next
 	}
 	return true
+}
+
+// names reports whether line begins with name, whatever follows it.
+func names(line []byte, name string) bool {
+	return len(line) > len(name) && fold(line[:len(name)], name)
 }
 
 // parse takes the head, of n bytes. If it fails nothing was taken.
