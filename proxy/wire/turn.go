@@ -306,7 +306,7 @@ func (s *Server) rest(c *Conn) *turn {
 	switch {
 	case err == nil:
 		return t
-	case errors.Is(err, errAmbiguous), errors.Is(err, os.ErrDeadlineExceeded) && young:
+	case young && (errors.Is(err, errAmbiguous) || errors.Is(err, os.ErrDeadlineExceeded)):
 		s.refuse(t, statusOf(err))
 	default:
 		t.release()
