@@ -171,7 +171,7 @@ func TestPeersLatencyIsComparedAsADifference(t *testing.T) {
 			return r
 		})
 		table := NewPeersTable(g.results)
-		c := comparison(t, table, "latency at half rate, p99, added", "nginx")
+		c := comparison(t, table, "latency at half rate or less, p99, added", "nginx")
 		if got := Nanoseconds.Signed(c.Ratio.Median); got != difference || c.Goal != goal {
 			t.Errorf("%v: got %q, %q, want %q, %q", sidekey, got, c.Goal, difference, goal)
 		}

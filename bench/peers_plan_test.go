@@ -2,6 +2,7 @@ package bench
 
 import (
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -168,5 +169,39 @@ func TestAMissingPeerIsLeftOutWithAWord(t *testing.T) {
 	}
 	if !slices.Equal(out, want) {
 		t.Errorf("got %v, want %v", out, want)
+	}
+}
+
+// A rate at which the driver is late is halved until it is not, four times at
+// most.
+func TestRateThatTheDriverKeeps(t *testing.T) {
+	for _, c := range []struct{ rate, keeps, want float64 }{
+		{8001, 9000, 8001}, {8001, 4000, 4000}, {8001, 1000, 1000}, {8001, 1, 500},
+	} {
+		var told []string
+		r := &peersRun{help: PeersHelp{Tell: func(line string) { told = append(told, line) }}}
+		got, err := r.steady(c.rate, func(rate float64) (string, error) {
+			if rate > c.keeps {
+				return "the driver was late", nil
+			}
+			return "", nil
+		})
+		if err != nil || got != c.want {
+			t.Errorf("%.0f of a driver that keeps %.0f: got %.0f, %v; want %.0f", c.rate, c.keeps, got, err, c.want)
+		}
+		if tries := math.Round(math.Log2(c.rate / c.want)); len(told) != int(tries) || tries > 0 && told[0] != "At 8001 requests per second the driver was late: half of that is tried." {
+			t.Errorf("%.0f of a driver that keeps %.0f: told %q", c.rate, c.keeps, told)
+		}
+	}
+}
+
+// A trial is a round of the open loop with nobody in between.
+func TestTrialOfARate(t *testing.T) {
+	r := &peersRun{PeersPlan: &PeersPlan{Rounds: 3, Duration: 100 * time.Millisecond, Plain: true}}
+	if _, err := r.trial(t.Context(), 100); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.trial(t.Context(), -1); err == nil {
+		t.Error("a rate below 0 is measured")
 	}
 }

@@ -109,7 +109,7 @@ func (r *peersRun) upstreams() []bool {
 }
 
 // measure goes through all parts.
-func (r *peersRun) measure(ctx context.Context) error {
+func (r *peersRun) measure(ctx context.Context) (err error) {
 	var parts []part
 	for _, secure := range r.upstreams() {
 		parts = append(parts, r.parts(secure)...)
@@ -141,7 +141,42 @@ func (r *peersRun) measure(ctx context.Context) error {
 			r.help.Tell(fmt.Sprintf("%s is left out of half: it cannot take %.0f requests per second", p.Name, rate))
 		}
 	}
+	rate, err = r.steady(rate, func(rate float64) (string, error) { return r.trial(ctx, rate) })
+	if err != nil {
+		return err
+	}
 	return r.part(ctx, r.half(rate), able)
+}
+
+// steadyTries is how often a rate is halved in search of a steady one.
+const steadyTries = 4
+
+// steady is rate, or the first half of it, half of that, and so on, at which the
+// driver sends in time: at a higher one its own lateness is what is measured.
+func (r *peersRun) steady(rate float64, trial func(rate float64) (late string, err error)) (float64, error) {
+	for range steadyTries {
+		late, err := trial(rate)
+		if late == "" || err != nil {
+			return rate, err
+		}
+		r.help.Tell(fmt.Sprintf("At %.0f requests per second %s: half of that is tried.", rate, late))
+		rate = math.Floor(rate / 2)
+	}
+	return rate, nil
+}
+
+// trial says how late the driver sends at a rate, with nobody between it and the
+// upstream; nothing if it is in time.
+func (r *peersRun) trial(ctx context.Context, rate float64) (late string, err error) {
+	u, err := StartUpstream(UpstreamConfig{})
+	if err != nil {
+		return "", err
+	}
+	defer u.Close()
+	plan := Plan{Settings: r.half(rate).Settings, Upstream: u, Targets: []Target{{Name: Direct, URL: u.URL()}}}
+	plan.Rounds = 1
+	err = plan.Run(ctx, func(r Round) error { late = r.Short; return nil }, func(Progress) {})
+	return late, err
 }
 
 // part measures one part, with the peers started anew.
