@@ -60,10 +60,6 @@ type Conn struct {
 
 	linger atomic.Bool // the coming Close waits for the client's end
 
-	flushed bool  // all replies to earlier requests are written
-	mute    bool  // the next Write is not for the client: its reply is written already ...
-	unheard error // ... or could not be
-
 	holdNext bool   // the next Write is held
 	held     []byte // bytes taken but not yet written
 	pieces   [2][]byte
@@ -83,7 +79,7 @@ func ClientConn(ctx *fasthttp.RequestCtx) *Conn {
 
 // newConn wraps an accepted connection; cfg is nil for plaintext.
 func newConn(nc net.Conn, cfg *tls.Config) *Conn {
-	c := &Conn{flushed: true, opened: time.Now()}
+	c := &Conn{opened: time.Now()}
 	c.young.Store(true)
 	c.sock.reset(nc)
 	if cfg != nil {
@@ -190,10 +186,6 @@ const maxHeld = 16 << 10
 
 // Write implements net.Conn.
 func (c *Conn) Write(p []byte) (int, error) {
-	if c.mute {
-		c.mute = false
-		return len(p), c.unheard
-	}
 	hold := c.holdNext
 	c.holdNext = false
 	if hold && len(c.held)+len(p) <= maxHeld {

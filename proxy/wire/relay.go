@@ -28,8 +28,8 @@ import (
 // of the surfaces has any. Informational replies (1xx) do not get here, the
 // transport takes them off (section 15.2).
 //
-// What fasthttp's server does not keep, where it writes the head (see goesWhole
-// for where it does not): the casing of Server, Content-Type,
+// Turns keep the lines as they came. What fasthttp's server, which answers odd
+// requests, does not keep: the casing of Server, Content-Type,
 // Content-Encoding, Content-Length and Set-Cookie, which it writes in its own
 // spelling and place; and of repeated Server or Content-Type lines, which no
 // sender may write (section 5.3), all but the last. Values, repetition and all
@@ -38,10 +38,6 @@ func Relay(ctx *fasthttp.RequestCtx, rep *Reply, tap func(p []byte)) error {
 	h := &ctx.Response.Header
 	if b := rep.Body; b != nil {
 		b.tap, b.client = tap, ClientConn(ctx)
-		if b.goesWhole(ctx) {
-			relayWhole(ctx, b)
-			return nil
-		}
 	}
 	if c := ClientConn(ctx); c != nil && c.turn != nil {
 		c.turn.relay(rep)

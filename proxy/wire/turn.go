@@ -3,12 +3,9 @@ package wire
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"io"
 	"net"
-	"os"
 	"sync"
-	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -39,7 +36,8 @@ type turn struct {
 	body    *Body   // nil: there is none
 	length  int64   // without a body: the Content-Length to be told, if not negative
 	last    bool    // nothing follows
-	written bool    // all of it is written, or could not be (Conn.unheard)
+	written bool    // all of it, before the handler returned ...
+	unheard error   // ... unless it could not be
 	stream  *stream // a loop carries it
 }
 
@@ -176,142 +174,6 @@ func (t *turn) Read(p []byte) (n int, err error) {
 	}
 	t.left -= int64(n)
 	return n, err
-}
-
-// next is what becomes of a connection.
-type next uint8
-
-const (
-	again   next = iota // another turn
-	over                // it is closed
-	odd                 // fasthttp's server has it
-	carried             // a loop has it
-)
-
-// serve serves c's requests until it is closed or has gone to somebody else.
-func (s *Server) serve(c *Conn, v *visit) {
-	what, st := again, (*stream)(nil)
-	for what == again {
-		what, st = s.serveNext(c)
-	}
-	switch what {
-	case over:
-		_ = c.Close()
-	case odd:
-		v = s.enter(c, true)
-		c.before = c.requests
-		_ = s.odd.ServeConn(c)
-	}
-	s.leave(c, v)
-	if what == carried {
-		st.carry() // c may be served again before it returns
-	}
-}
-
-// serveNext serves one request. Hot path.
-func (s *Server) serveNext(c *Conn) (next, *stream) {
-	t, n, what := s.await(c)
-	if what != again {
-		return what, nil
-	}
-	if !usual(t.buf[t.r:t.r+n]) || t.parse(n) != nil {
-		return t.giveUp(), nil
-	}
-	c.turn = t
-	c.requests++
-	c.young.Store(false)
-	if c.gate.heads < c.requests {
-		s.refuse(t, fasthttp.StatusBadRequest) // the parser reads a request where none begins
-		return over, nil
-	}
-	c.begin(s.opts.BodyTimeout, s.opts.WriteTimeout)
-	ok := s.attend(t)
-	c.turn = nil
-	st := t.stream
-	t.ctx.Request.Reset()
-	t.ctx.Response.Reset()
-	t.replied, t.body, t.last, t.written, t.stream = false, nil, false, false, nil
-	switch {
-	case st != nil:
-		what = carried
-	case !ok:
-		what = over
-	case t.r < t.w:
-		c.turn = t // of the next request
-		return again, nil
-	}
-	t.release()
-	return what, st
-}
-
-// giveUp lets fasthttp's server read what was read.
-func (t *turn) giveUp() next {
-	t.c.returned = append([]byte(nil), t.buf[t.r:t.w]...)
-	t.ctx.Request.Reset()
-	t.release()
-	return odd
-}
-
-// await waits for the head of a request, of n bytes at the beginning of what t
-// has. what is again if it has come.
-func (s *Server) await(c *Conn) (t *turn, n int, what next) {
-	if t = c.turn; t == nil {
-		if t = s.rest(c); t == nil {
-			return nil, 0, over
-		}
-	} else if c.turn = nil; t.r > 0 {
-		t.w, t.r = copy(t.buf[:], t.buf[t.r:t.w]), 0
-	}
-	most := min(s.opts.MaxHead, len(t.buf))
-	if n = t.headEnd(); n > 0 && n <= most {
-		return t, n, again
-	}
-	c.bodyIdle = 0
-	_ = c.sock.readUntil(time.Now().Add(s.opts.HeadTimeout))
-	for {
-		if t.w >= most || class[t.buf[0]]&isToken == 0 {
-			return nil, 0, t.giveUp()
-		}
-		if err := t.fill(); err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				s.refuse(t, fasthttp.StatusRequestTimeout)
-				return nil, 0, over
-			}
-			return nil, 0, t.giveUp() // it meets the same
-		}
-		if n = t.headEnd(); n > 0 {
-			return t, n, again
-		}
-	}
-}
-
-// rest waits for the first byte of a request. nil: none came.
-func (s *Server) rest(c *Conn) *turn {
-	wait, young := s.opts.IdleTimeout, c.young.Load()
-	if young {
-		wait = s.opts.HeadTimeout
-	}
-	c.bodyIdle = 0
-	_ = c.sock.readUntil(time.Now().Add(wait))
-	c.resting.Store(true)
-	if s.ending.Load() && !young {
-		return nil
-	}
-	n, err := c.firstBytes()
-	if !c.resting.CompareAndSwap(true, false) {
-		err = net.ErrClosed // a shutdown was first
-	}
-	t := newTurn(c)
-	t.buf, t.r, t.w, c.room = c.room, 0, n, nil
-	switch {
-	case err == nil:
-		return t
-	case young && (errors.Is(err, errAmbiguous) || errors.Is(err, os.ErrDeadlineExceeded)):
-		s.refuse(t, statusOf(err))
-	default:
-		t.release()
-	}
-	return nil
 }
 
 // firstBytes reads into a room that is taken when there is something to read:

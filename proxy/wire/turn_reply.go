@@ -21,6 +21,10 @@ const (
 // relay makes rep the reply. Its lines are taken now: without a body it may be
 // another's as soon as the handler goes on.
 func (t *turn) relay(rep *Reply) {
+	if rep.Body != nil && t.goesWhole(rep) {
+		t.relayWhole(rep)
+		return
+	}
 	t.replied = true
 	t.out = appendReplyLines(t.out[:0], rep)
 	if rep.early {
@@ -52,7 +56,7 @@ const maxUnread = 256 << 10
 // attend has the request handled and writes the reply. It reports whether the
 // connection goes on.
 func (s *Server) attend(t *turn) (goesOn bool) {
-	c, h := t.c, &t.ctx.Response.Header
+	h := &t.ctx.Response.Header
 	h.DisableNormalizing()
 	h.SetNoDefaultContentType(true)
 	defer func() { // a panic in what is written: a reply that was begun cannot be taken back
@@ -67,8 +71,8 @@ func (s *Server) attend(t *turn) (goesOn bool) {
 		return true
 	}
 	t.last = t.lastOnes() || !t.replied && t.ctx.Response.ConnectionClose() || t.left > maxUnread
-	err := c.unheard
-	if c.unheard = nil; !t.written {
+	err := t.unheard
+	if !t.written {
 		err = t.write()
 	}
 	t.closeBody()
