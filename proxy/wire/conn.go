@@ -39,6 +39,7 @@ type Conn struct {
 	before   uint64    // ... when fasthttp's server got it
 	returned []byte    // was read, and is to be read again
 	opened   time.Time
+	idle     time.Time   // since when, if known
 	young    atomic.Bool // no request has come
 	resting  atomic.Bool // between two requests
 
@@ -206,6 +207,13 @@ func (c *Conn) Write(p []byte) (int, error) {
 }
 
 func (c *Conn) write(p []byte) (err error) {
+	if c.tls == nil {
+		// What the kernel takes at once needs no limit, and no look at the clock.
+		n, err := c.sock.writeFirst(p)
+		if p = p[n:]; err != nil || len(p) == 0 {
+			return err
+		}
+	}
 	if err := c.limitWrite(); err != nil {
 		return err
 	}

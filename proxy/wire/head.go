@@ -37,24 +37,26 @@ func AppendHead(dst []byte, method, target []byte, host string, h *fasthttp.Requ
 
 // appendLines appends the lines of raw that neither hop nor drop nor a
 // Connection line takes away. Hot path: a head without Connection options
-// beyond keep-alive and close is walked once.
+// beyond keep-alive and close is walked once, and lines that stay together are
+// copied together.
 func appendLines(dst, raw []byte, hop, drop func(name []byte) bool) []byte {
 	start, listed := len(dst), false
-	for rest := raw; ; {
-		line, name, value, next := nextLine(rest)
+	run, at := 0, 0 // lines raw[run:at] stay, and are not copied yet
+	for {
+		line, name, value, _ := nextLine(raw[at:])
 		if len(name) == 0 {
-			return dst
+			return append(dst, raw[run:at]...)
 		}
-		rest = next
 		if !listed && fold(name, "connection") && !fold(value, "keep-alive") && !fold(value, "close") {
 			// Lines before this one may be named in it: begin again.
-			dst, rest, listed = dst[:start], raw, true
+			dst, run, at, listed = dst[:start], 0, 0, true
 			continue
 		}
+		next := at + len(line)
 		if hop(name) || drop != nil && drop(name) || listed && connectionNames(raw, name) {
-			continue
+			dst, run = append(dst, raw[run:at]...), next
 		}
-		dst = append(dst, line...)
+		at = next
 	}
 }
 

@@ -212,6 +212,16 @@ func (s *sock) writeNow(p []byte) (int, error) {
 	return t.result("write")
 }
 
+// writeFirst writes what the kernel takes without a wait.
+func (s *sock) writeFirst(p []byte) (int, error) {
+	if !s.io.direct || len(p) == 0 {
+		return 0, nil
+	}
+	n, err := s.writeNow(p)
+	s.wrote += int64(n)
+	return n, err
+}
+
 // transmitAll writes bufs in as few calls as the connection allows, and
 // consumes them.
 func (s *sock) transmitAll(bufs *net.Buffers) (total int64, err error) {

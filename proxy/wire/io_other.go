@@ -22,6 +22,8 @@ func (s *sock) readNow(p []byte) (int, error) {
 	return s.nc.Read(p)
 }
 
+func (s *sock) writeFirst([]byte) (int, error) { return 0, nil }
+
 // receiveInto reads into a buffer that lend gives and takeBack takes, if nothing
 // came.
 func (s *sock) receiveInto(b borrower) (int, error) {

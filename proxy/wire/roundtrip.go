@@ -63,7 +63,11 @@ var errStale = &Error{Kind: BrokeOff}
 // errStale.
 func (c *upConn) converse(req *Request, rep *Reply, h *replyHead, client *Conn) (sent, read error, ended bool) {
 	c.frame(req)
-	_ = c.sock.readUntil(time.Now().Add(c.t.cfg.HeaderWait))
+	began := c.taken // a moment ago
+	if began.IsZero() {
+		began = time.Now() // it is new
+	}
+	_ = c.sock.readUntil(began.Add(c.t.cfg.HeaderWait))
 	c.bufs = c.pieces
 	at, n, err := c.sock.converse(&c.bufs, &c.in, c.served)
 	rep.Sent = c.sock.io.talk.sent

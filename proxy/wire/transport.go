@@ -193,6 +193,7 @@ func (t *Transport) connection(req *Request) (*upConn, error) {
 	now := time.Now()
 	for c := t.idle.take(); c != nil; c = t.idle.take() {
 		if c.unprobed = c.converses(req) && !c.over(now); c.unprobed || c.usable(now) {
+			c.taken = now
 			return c, nil
 		}
 		t.count.stale.Add(1)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -32,12 +33,13 @@ type turn struct {
 
 	// What Relay has made the reply, see reply.go.
 	replied bool
-	out     []byte  // status and header lines
-	body    *Body   // nil: there is none
-	length  int64   // without a body: the Content-Length to be told, if not negative
-	last    bool    // nothing follows
-	written bool    // all of it, before the handler returned ...
-	unheard error   // ... unless it could not be
+	out     []byte // status and header lines
+	body    *Body  // nil: there is none
+	length  int64  // without a body: the Content-Length to be told, if not negative
+	last    bool   // nothing follows
+	written bool   // all of it, before the handler returned ...
+	unheard error  // ... unless it could not be
+	ended   time.Time
 	stream  *stream // a loop carries it
 }
 
@@ -112,24 +114,26 @@ func usual(head []byte) bool {
 		return false
 	}
 	for rest := head[lf+1:]; len(rest) > len(crlf); rest = rest[bytes.IndexByte(rest, '\n')+1:] {
-		switch rest[0] | 0x20 {
-		case 'e':
-			if names(rest, "expect") {
-				return false
-			}
-		case 't':
-			if names(rest, "transfer-encoding") {
-				return false
-			}
-		case 'u':
-			if names(rest, "upgrade") {
-				return false
-			}
-		case ' ', '\t' | 0x20: // folded
+		if oddLine(rest) {
 			return false
 		}
 	}
 	return true
+}
+
+// oddLine reports whether the line at the beginning of rest makes a head odd.
+func oddLine(rest []byte) bool {
+	switch rest[0] | 0x20 {
+	case 'e':
+		return names(rest, "expect")
+	case 't':
+		return names(rest, "transfer-encoding")
+	case 'u':
+		return names(rest, "upgrade")
+	case ' ', '\t' | 0x20: // folded
+		return true
+	}
+	return false
 }
 
 // names reports whether line begins with name, whatever follows it.

@@ -47,7 +47,8 @@ func (s *Server) serveNext(c *Conn) (next, *stream) {
 	if what != again {
 		return what, nil
 	}
-	if !usual(t.buf[t.r:t.r+n]) || t.parse(n) != nil {
+	sure := c.gate.usual && c.gate.heads == c.requests+1 // the gate has seen no other since
+	if !sure && !usual(t.buf[t.r:t.r+n]) || t.parse(n) != nil {
 		return t.giveUp(), nil
 	}
 	c.turn = t
@@ -59,11 +60,11 @@ func (s *Server) serveNext(c *Conn) (next, *stream) {
 	}
 	c.begin(s.opts.BodyTimeout, s.opts.WriteTimeout)
 	ok := s.attend(t)
-	c.turn = nil
+	c.turn, c.idle = nil, t.ended
 	st := t.stream
 	t.ctx.Request.Reset()
 	t.ctx.Response.Reset()
-	t.replied, t.body, t.last, t.written, t.unheard, t.stream = false, nil, false, false, nil, nil
+	t.replied, t.body, t.last, t.written, t.unheard, t.stream, t.ended = false, nil, false, false, nil, nil, time.Time{}
 	switch {
 	case st != nil:
 		what = carried
@@ -124,8 +125,12 @@ func (s *Server) rest(c *Conn) *turn {
 	if young {
 		wait = s.opts.HeadTimeout
 	}
+	since := c.idle
+	if since.IsZero() {
+		since = time.Now()
+	}
 	c.bodyIdle = 0
-	_ = c.sock.readUntil(time.Now().Add(wait))
+	_ = c.sock.readUntil(since.Add(wait))
 	c.resting.Store(true)
 	if s.ending.Load() && !young {
 		return nil

@@ -19,6 +19,7 @@ type upConn struct {
 
 	expires   time.Time // not used for a new request after that
 	idleSince time.Time
+	taken     time.Time     // from the pool
 	idleLimit time.Duration // not used if it was idle for longer
 	served    bool          // was idle before: after a request, or opened ahead of need
 	ahead     bool          // opened ahead of need and not used yet, see warm.go

@@ -27,4 +27,5 @@ func (t *turn) relayWhole(rep *Reply) {
 	b.giveBack() // first: who has the reply may ask again at once
 	t.unheard = t.c.write(out)
 	t.out, t.body, t.replied, t.written = out, b, true, true
+	t.ended = rep.FirstByte // some microseconds ago
 }
