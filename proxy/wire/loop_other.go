@@ -9,7 +9,10 @@ import "github.com/valyala/fasthttp"
 type (
 	loops  struct{}
 	loop   struct{}
-	stream struct{ loop *loop }
+	stream struct {
+		loop *loop
+		body *Body
+	}
 )
 
 func (*loops) end()         {}

@@ -71,6 +71,9 @@ func newTurn(c *Conn) *turn {
 // release gives t back. Nothing of the request stays in it.
 func (t *turn) release() {
 	t.dropRoom()
+	if cap(t.out) > maxHeld {
+		t.out = nil
+	}
 	t.c, t.seat = nil, seat{}
 	t.src.Reset(nil)
 	turns.Put(t)
