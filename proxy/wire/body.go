@@ -302,11 +302,11 @@ func (b *Body) Close() error {
 	return nil
 }
 
-// giveBack ends the use of the connection.
-func (b *Body) giveBack() {
+// giveBack ends the use of the connection, and says when: zero if it had ended.
+func (b *Body) giveBack() (now time.Time) {
 	c := b.c
 	if c == nil {
-		return
+		return now
 	}
 	b.atEnd()
 	b.c = nil
@@ -318,7 +318,7 @@ func (b *Body) giveBack() {
 			b.lost = errClientLeft
 		}
 	}
-	c.finish(b.lost)
+	return c.finish(b.lost)
 }
 
 // atEnd looks for the end in what has come, without waiting: whoever reads a

@@ -31,16 +31,16 @@ type turn struct {
 
 	left int64 // body bytes that were not read
 
-	// What Relay has made the reply, see reply.go.
+	// What Relay has made the reply, see turn_reply.go.
 	replied bool
-	out     []byte // status and header lines
-	body    *Body  // nil: there is none
-	length  int64  // without a body: the Content-Length to be told, if not negative
-	last    bool   // nothing follows
-	written bool   // all of it, before the handler returned ...
-	unheard error  // ... unless it could not be
-	ended   time.Time
-	stream  *stream // a loop carries it
+	out     []byte    // status and header lines
+	body    *Body     // nil: there is none
+	length  int64     // without a body: the Content-Length to be told, if not negative
+	last    bool      // nothing follows
+	written bool      // all of it, before the handler returned ...
+	unheard error     // ... unless it could not be
+	ended   time.Time // when it was written so, zero if it was not
+	stream  *stream   // a loop carries it
 }
 
 // headRoom is a head and the beginning of a body. A longer head goes to

@@ -65,6 +65,22 @@ func TestTurnSaysWhenTheConnectionEnds(t *testing.T) {
 	}
 }
 
+// A client's rest begins with the end of its reply, however long that took to
+// come: the head of this one seems to have come an hour before its body.
+func TestRestBeginsWithTheEndOfTheReply(t *testing.T) {
+	u := newUpstream(t, false, oneReply("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+	g := newGateway(t, Config{Address: u.addr}, func(g *gateway) {
+		g.before = func(rep *Reply) { rep.FirstByte = rep.FirstByte.Add(-time.Hour) }
+	})
+	c := dialClient(t, g.addr)
+	for range 3 {
+		c.send(t, get)
+		if status, closes := c.statusOfReply(); status != 200 || closes {
+			t.Fatalf("got %d, close %v; want 200 and another request", status, closes)
+		}
+	}
+}
+
 // Requests of both kinds follow each other on one connection, one by one and all
 // at once, and each gets its own reply.
 func TestUsualAndOddRequestsShareAConnection(t *testing.T) {

@@ -35,8 +35,9 @@ type upConn struct {
 	gone      atomic.Bool            // the client left: set by the watcher, which closes
 }
 
-// finish ends a request. err is nil if the reply reached its proper end.
-func (c *upConn) finish(err error) {
+// finish ends a request, and says when. err is nil if the reply reached its proper
+// end.
+func (c *upConn) finish(err error) (now time.Time) {
 	t := c.t
 	c.unwatch()
 	if err != nil && err != errAbandoned && err != errClientLeft {
@@ -44,10 +45,10 @@ func (c *upConn) finish(err error) {
 	}
 	clean := err == nil && c.reusable && len(c.in.unread()) == 0 && !c.in.ended && !c.gone.Load()
 	c.in.release()
-	now := time.Now()
+	now = time.Now()
 	if !clean || !now.Before(c.expires) {
 		c.close()
-		return
+		return now
 	}
 	c.idleSince, c.served, c.reusable = now, true, false
 	if cap(c.out) > maxHeld {
@@ -56,6 +57,7 @@ func (c *upConn) finish(err error) {
 	if !t.idle.put(c, t.cfg.MaxIdle) {
 		c.close()
 	}
+	return now
 }
 
 // close closes the connection and gives its place free. It is called once.

@@ -24,8 +24,7 @@ func (t *turn) relayWhole(rep *Reply) {
 			break // the end: whole has seen it
 		}
 	}
-	b.giveBack() // first: who has the reply may ask again at once
+	t.ended = b.giveBack() // first: who has the reply may ask again at once
 	t.unheard = t.c.write(out)
 	t.out, t.body, t.replied, t.written = out, b, true, true
-	t.ended = rep.FirstByte // some microseconds ago
 }
