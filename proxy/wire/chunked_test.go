@@ -87,13 +87,28 @@ func TestChunkDecoderHandsDataOutAtOnce(t *testing.T) {
 	}
 }
 
+// withoutBWS is in without the blanks before a ';', which RFC 9112 section
+// 7.1.1 has recipients take away and net/http/httputil refuses.
+func withoutBWS(in []byte) []byte {
+	var d chunkDecoder
+	var out []byte
+	for i, c := range in {
+		d.next(in[i : i+1])
+		if d.state != chunkBWS {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
 // Any split gives the same bytes and the same verdict; what is valid is what
-// net/http/httputil reads, byte for byte.
+// net/http/httputil reads, byte for byte, but for blanks that only we allow.
 func FuzzChunked(f *testing.F) {
 	f.Add([]byte("5\r\nhello\r\n0\r\n\r\n"), uint8(1))
 	f.Add([]byte("5;x\r\nhello\r\n0\r\nA: b\r\n\r\nrest"), uint8(3))
 	f.Add([]byte("5\r\nhello\n0\r\n\r\n"), uint8(2))
 	f.Add([]byte("2\r\nhi\r\nffffffffffffffff\r\n"), uint8(7))
+	f.Add([]byte("5\t \t;x\r\nhello\r\n0 ;\r\nA: b\r\n\r\n"), uint8(1))
 	f.Fuzz(func(t *testing.T, in []byte, step uint8) {
 		whole, used, d, err := decode(in, len(in)+1)
 		split, usedSplit, ds, errSplit := decode(in, int(step)+1)
@@ -103,7 +118,7 @@ func FuzzChunked(f *testing.F) {
 		if !d.done() {
 			return
 		}
-		theirs, err := io.ReadAll(httputil.NewChunkedReader(bytes.NewReader(in)))
+		theirs, err := io.ReadAll(httputil.NewChunkedReader(bytes.NewReader(withoutBWS(in))))
 		if err != nil || !bytes.Equal(theirs, whole) {
 			t.Fatalf("%q: got %q, httputil %q, %v", in, whole, theirs, err)
 		}
