@@ -22,6 +22,8 @@ func TestAllocOwnEndpoint(t *testing.T) {
 		"Authorization: Bearer "+callerCanary+"\r\nContent-Type: application/json\r\nUser-Agent: x\r\nai-gateway-auth-method: oidc\r\nContent-Length: 2048\r\n\r\n"))))
 	x := acquireExchange(w.handler, ctx)
 	x.caller.chatbot = "shop"
+	x.header.lines = &x.header.room
+	must(t, x.header.lines.Read(&ctx.Request.Header))
 	body := benchmarkBody("openai/gpt-5.4-mini")
 	call := func() {
 		x.buf, x.whole = body, true

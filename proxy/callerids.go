@@ -1,5 +1,7 @@
 package proxy
 
+import "github.com/sidekey/sidekey/proxy/wire"
+
 // callerIDs are the names under which a caller knows its own request, for the
 // access line: so that it can be found from there, and from here.
 //
@@ -22,8 +24,9 @@ const (
 )
 
 // read looks for them. Both headers go upstream as they came.
-func (c *callerIDs) read(h *clientHeader) {
-	for name, value := range h.h.All() {
+func (c *callerIDs) read(h *wire.Head) {
+	for i := range h.Len() {
+		name, value := h.Line(i)
 		switch len(name) {
 		case len("traceparent"):
 			if equalFold(name, "traceparent") {

@@ -83,7 +83,6 @@ func newExchange() any {
 func acquireExchange(h *Handler, ctx *fasthttp.RequestCtx) *exchange {
 	x := h.exchanges.Get().(*exchange)
 	x.h, x.ctx = h, ctx
-	x.header.h = &ctx.Request.Header
 	x.snap = h.snap.Load()
 	x.account.start = time.Now()
 	return x
@@ -120,7 +119,8 @@ func (x *exchange) wipe() {
 // A reply whose length is not known may take minutes. It gives the buffers to
 // the next request at once.
 func (x *exchange) part() {
-	x.ctx, x.header.h, x.path = nil, nil, nil
+	x.ctx, x.header.lines, x.path = nil, nil, nil
+	x.header.room.Forget()
 	x.upload, x.tail = wire.Upload{}, limited{}
 	if x.rep.Body == nil || x.rep.Length >= 0 {
 		return
@@ -178,7 +178,8 @@ func (x *exchange) release() {
 	x.facts.reset()
 	clear(x.slugRoom[:])
 	x.h, x.snap, x.ctx, x.keys, x.noted = nil, nil, nil, nil, nil
-	x.header.h, x.header.socket = nil, false
+	x.header.lines, x.header.socket = nil, false
+	x.header.room.Forget()
 	x.caller, x.plan, x.to, x.account = caller{}, Plan{}, upstream{}, account{}
 	x.out.forget()
 	x.upload, x.tail, x.whole, x.parted = wire.Upload{}, limited{}, false, false

@@ -3,7 +3,7 @@ package proxy
 import (
 	"strings"
 
-	"github.com/valyala/fasthttp"
+	"github.com/sidekey/sidekey/proxy/wire"
 )
 
 // A headerClass says what becomes of a client's header on its way upstream.
@@ -118,29 +118,22 @@ func (s *snapshot) classify(name []byte) headerClass {
 	return classifyHeader(name)
 }
 
-// A clientHeader looks a request's headers up without regard to case. fasthttp
-// is told to leave names as they come, and then compares them byte for byte.
+// A clientHeader looks a request's headers up without regard to case.
 type clientHeader struct {
-	h      *fasthttp.RequestHeader
+	lines  *wire.Head // set by accept
+	room   wire.Head  // for it, where the connection has none
 	found  [][]byte
 	socket bool // it is a handshake for a WebSocket
 }
 
 // Peek returns the first value, nil if there is none.
-func (c *clientHeader) Peek(name string) []byte {
-	for k, v := range c.h.All() {
-		if len(k) == len(name) && equalFold(k, name) {
-			return v
-		}
-	}
-	return nil
-}
+func (c *clientHeader) Peek(name string) []byte { return c.lines.Peek(name) }
 
 // PeekAll returns every value. The slice is valid until the next call.
 func (c *clientHeader) PeekAll(name string) [][]byte {
 	c.found = c.found[:0]
-	for k, v := range c.h.All() {
-		if len(k) == len(name) && equalFold(k, name) {
+	for i := range c.lines.Len() {
+		if k, v := c.lines.Line(i); len(k) == len(name) && equalFold(k, name) {
 			c.found = append(c.found, v)
 		}
 	}

@@ -19,7 +19,7 @@ func (x *exchange) rewrite() *refusal {
 
 	var err error
 	x.scratch = x.appendTarget(x.scratch[:0], h.RequestURI())
-	o.head, err = wire.AppendHead(o.head[:0], h.Method(), x.scratch, x.to.host, h, x.cut)
+	o.head, err = wire.AppendHead(o.head[:0], h.Method(), x.scratch, x.to.host, x.header.lines, x.cut)
 	switch {
 	case err != nil:
 	case x.plan.Route == RouteBYOI:

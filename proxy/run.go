@@ -62,8 +62,10 @@ func (x *exchange) accept() *refusal {
 	path, _ := splitTarget(h.RequestURI())
 	x.target.Surface = detect.Route(h.Method(), path)
 	x.surface = x.target.Surface
-	x.ids.read(&x.header)
-	if err := wire.CheckHead(h); err != nil {
+	var err error
+	x.header.lines, err = wire.HeadOf(x.ctx, &x.header.room)
+	x.ids.read(x.header.lines)
+	if err != nil {
 		x.account.cause = err
 		var head *wire.HeadError
 		if errors.As(err, &head) && head.Status == fasthttp.StatusRequestHeaderFieldsTooLarge {
@@ -74,7 +76,7 @@ func (x *exchange) accept() *refusal {
 	if equalFold(x.header.Peek("Upgrade"), "websocket") {
 		x.surface = x.surface.Upgraded()
 		x.target.Surface, x.header.socket = x.surface, true
-		if err := wire.CheckUpgrade(h); err != nil {
+		if err := wire.CheckUpgrade(h, x.header.lines); err != nil {
 			x.account.cause = err
 			return refused(codeMalformed)
 		}

@@ -41,7 +41,7 @@ var (
 // wrote them (RFC 6455 section 4.1, item 10: one list, perhaps in several lines).
 func (c *clientHeader) protocols() iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		for name, list := range c.h.All() {
+		for name, list := range c.lines.All() {
 			if !equalFold(name, protocolHeader) {
 				continue
 			}

@@ -81,7 +81,6 @@ func (b *bench) exchange(keys int, path string, model string) *exchange {
 	}
 	x := newExchange().(*exchange)
 	x.h, x.ctx, x.snap, x.keys = b.h, ctx, b.h.snap.Load(), b.keys[keys]
-	x.header.h = h
 	x.facts.reset()
 	if r := x.accept(); r != nil {
 		panic(r.code)

@@ -118,7 +118,7 @@ func nextMember(list []byte) (member, rest []byte) {
 	return trimOWS(list), nil
 }
 
-// nextLine cuts the first header line off raw, which CheckHead or
+// nextLine cuts the first header line off raw, which Head.Read or
 // parseReplyHead has approved: every line is "name:" OWS value OWS CRLF. line
 // includes the CRLF. An empty name means the end of the lines.
 //

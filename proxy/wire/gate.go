@@ -101,6 +101,21 @@ func (g *gate) begin() {
 	g.sized, g.coded, g.socket, g.http11, g.odd = false, false, false, false, false
 }
 
+// fresh reports whether the next byte is a request's first.
+func (g *gate) fresh() bool {
+	return g.state == gateHead && g.lines == 0 && g.size == 0 && !g.cr
+}
+
+// passed takes note of a head of the usual form that somebody else has judged,
+// and announces a body of length bytes, or none.
+func (g *gate) passed(length int64) {
+	g.heads++
+	g.usual = true
+	if length > 0 {
+		g.state, g.left = gateFixed, length
+	}
+}
+
 // headPiece takes one line of the head, or what has come of it. If it is
 // refused, n stands before the byte that would have completed it.
 func (g *gate) headPiece(p []byte) (n int, ok bool) {
@@ -159,7 +174,7 @@ func (g *gate) wholeLine(line []byte, size int) bool {
 	return true
 }
 
-// field follows the framing. Its verdicts are those of CheckHead; they are
+// field follows the framing. Its verdicts are those of Head.Read; they are
 // given here as well because the bytes behind the head are read by them.
 func (g *gate) field(line []byte, size int) bool {
 	colon := bytes.IndexByte(line, ':')

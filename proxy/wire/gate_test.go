@@ -53,7 +53,7 @@ func TestGateFollowsFramingInPieces(t *testing.T) {
 	}
 }
 
-// Two framings are refused by the gate itself, not only by CheckHead behind it:
+// Two framings are refused by the gate itself, not only by Head.Read behind it:
 // it decides by them what the next bytes are.
 func TestGateRefusesTwoFramings(t *testing.T) {
 	const length, coding = "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"
@@ -164,7 +164,7 @@ func FuzzGate(f *testing.F) {
 		for served := uint64(0); ; served++ {
 			var req fasthttp.Request
 			req.Header.DisableNormalizing()
-			if req.Header.Read(br) != nil || CheckHead(&req.Header) != nil {
+			if req.Header.Read(br) != nil || new(Head).Read(&req.Header) != nil {
 				return
 			}
 			if served >= whole.heads {

@@ -1,10 +1,6 @@
 package wire
 
-import (
-	"errors"
-
-	"github.com/valyala/fasthttp"
-)
+import "errors"
 
 var errHeadPart = errors.New("method, target or host is empty or has a byte that is not allowed there")
 
@@ -19,9 +15,9 @@ var errHeadPart = errors.New("method, target or host is empty or has a byte that
 // injects afterwards no client line can remove, so "Connection: x-api-key"
 // never takes the injected key away.
 //
-// h must have passed CheckHead. Nothing is allocated if dst has room. The name
-// handed to drop is valid during the call only.
-func AppendHead(dst []byte, method, target []byte, host string, h *fasthttp.RequestHeader, drop func(name []byte) bool) ([]byte, error) {
+// h must have been read without an error. Nothing is allocated if dst has room.
+// The name handed to drop is valid during the call only.
+func AppendHead(dst []byte, method, target []byte, host string, h *Head, drop func(name []byte) bool) ([]byte, error) {
 	if len(method) == 0 || !all(method, isToken) || len(target) == 0 || target[0] != '/' || !all(target, isTarget) || !validHost(host) {
 		return dst, errHeadPart
 	}
@@ -32,14 +28,14 @@ func AppendHead(dst []byte, method, target []byte, host string, h *fasthttp.Requ
 	dst = append(dst, host...)
 	dst = append(dst, "\r\n"...)
 
-	return appendLines(dst, h.RawHeaders(), requestHop, drop), nil
+	return h.appendKept(dst, drop), nil
 }
 
-// appendLines appends the lines of raw that neither hop nor drop nor a
-// Connection line takes away. Hot path: a head without Connection options
+// appendLines appends the lines of a reply that neither hop nor drop nor a
+// Connection line takes away: Head.appendKept for heads without a table. Hot path: a head without Connection options
 // beyond keep-alive and close is walked once, and lines that stay together are
 // copied together.
-func appendLines(dst, raw []byte, hop, drop func(name []byte) bool) []byte {
+func appendLines(dst, raw []byte, drop func(name []byte) bool) []byte {
 	start, listed := len(dst), false
 	run, at := 0, 0 // lines raw[run:at] stay, and are not copied yet
 	for {
@@ -53,7 +49,7 @@ func appendLines(dst, raw []byte, hop, drop func(name []byte) bool) []byte {
 			continue
 		}
 		next := at + len(line)
-		if hop(name) || drop != nil && drop(name) || listed && connectionNames(raw, name) {
+		if hopByHop(name) || drop != nil && drop(name) || listed && connectionNames(raw, name) {
 			dst, run = append(dst, raw[run:at]...), next
 		}
 		at = next
@@ -127,7 +123,7 @@ func hopByHop(name []byte) bool {
 }
 
 // connectionNames reports whether any Connection line lists name. The number
-// of members is bounded by CheckHead.
+// of members is bounded by Head.Read.
 func connectionNames(raw, name []byte) bool {
 	for {
 		_, field, list, rest := nextLine(raw)

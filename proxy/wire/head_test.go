@@ -40,10 +40,11 @@ func TestAppendHeadKeepsTheClientsLinesByteForByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := CheckHead(h); err != nil {
+	var head Head
+	if err := head.Read(h); err != nil {
 		t.Fatal(err)
 	}
-	got, err := AppendHead(nil, h.Method(), h.RequestURI(), "gw.example:8443", h, nil)
+	got, err := AppendHead(nil, h.Method(), h.RequestURI(), "gw.example:8443", &head, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,10 +64,11 @@ func TestAppendHeadDropsHopByHopAndWhatConnectionNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := CheckHead(h); err != nil {
+	var head Head
+	if err := head.Read(h); err != nil {
 		t.Fatal(err)
 	}
-	got, err := AppendHead([]byte("|"), []byte("POST"), []byte("/p"), "up", h, func(name []byte) bool {
+	got, err := AppendHead([]byte("|"), []byte("POST"), []byte("/p"), "up", &head, func(name []byte) bool {
 		return strings.EqualFold(string(name), "x-api-key")
 	})
 	if err != nil {
@@ -116,11 +118,15 @@ func TestAppendLineRefusesWhatWouldBeAnotherLine(t *testing.T) {
 
 func TestAppendHeadRefusesPartsThatAreNotOne(t *testing.T) {
 	h, _ := parseHead(t, get)
+	var head Head
+	if err := head.Read(h); err != nil {
+		t.Fatal(err)
+	}
 	for _, p := range [][3]string{
 		{"", "/", "h"}, {"GE T", "/", "h"}, {"GET", "", "h"}, {"GET", "http://x/", "h"}, {"GET", "/a b", "h"},
 		{"GET", "/a\r\nX: y", "h"}, {"GET", "/", ""}, {"GET", "/", "h\r\nX: y"}, {"GET", "/", "user@h"}, {"GET", "/", "h/p"},
 	} {
-		if got, err := AppendHead(nil, []byte(p[0]), []byte(p[1]), p[2], h, nil); err == nil || len(got) > 0 {
+		if got, err := AppendHead(nil, []byte(p[0]), []byte(p[1]), p[2], &head, nil); err == nil || len(got) > 0 {
 			t.Errorf("%q: got %q, %v; want an error", p, got, err)
 		}
 	}

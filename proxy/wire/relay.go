@@ -175,7 +175,7 @@ func appendReplyLines(dst []byte, rep *Reply) []byte {
 	dst = append(dst, ' ')
 	dst = append(dst, rep.Header.reason...)
 	dst = append(dst, crlf...)
-	dst = appendLines(dst, rep.Header.raw, hopByHop, nil)
+	dst = appendLines(dst, rep.Header.raw, nil)
 	return append(dst, rep.own...)
 }
 

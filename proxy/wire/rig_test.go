@@ -202,7 +202,8 @@ type exchange struct {
 
 func (g *gateway) serve(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Request.Header
-	if err := CheckHead(h); err != nil {
+	head, err := HeadOf(ctx, new(Head))
+	if err != nil {
 		var he *HeadError
 		errors.As(err, &he)
 		ctx.SetStatusCode(he.Status)
@@ -211,8 +212,7 @@ func (g *gateway) serve(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	x := new(exchange)
-	var err error
-	x.req.Head, err = AppendHead(nil, h.Method(), h.RequestURI(), "upstream.test", h,
+	x.req.Head, err = AppendHead(nil, h.Method(), h.RequestURI(), "upstream.test", head,
 		func(name []byte) bool { return strings.EqualFold(string(name), "authorization") })
 	if err == nil {
 		x.req.Head, err = AppendLine(x.req.Head, "Authorization", []byte("Bearer injected"))

@@ -27,7 +27,7 @@ type ServerOptions struct {
 	Error func(ctx *fasthttp.RequestCtx, status int)
 	// Expect decides on "Expect: 100-continue", before a byte of the body:
 	// 100 lets the client send, any other status is the final answer, with
-	// the body that Expect has set. It must call CheckHead itself. nil: 100.
+	// the body that Expect has set. It must call HeadOf itself. nil: 100.
 	Expect func(ctx *fasthttp.RequestCtx) int
 	// Logger gets our own and fasthttp's messages; nil discards them.
 	Logger fasthttp.Logger

@@ -1,6 +1,10 @@
 package wire
 
-import "github.com/valyala/fasthttp"
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+)
 
 // Limits of a request head beyond its size, which ServerOptions.MaxHead
 // bounds. Real clients send 10 to 40 lines; the limits keep the work per head
@@ -12,35 +16,6 @@ const (
 
 func refuse(reason string) error {
 	return &HeadError{Status: fasthttp.StatusBadRequest, Reason: reason}
-}
-
-// CheckHead refuses a request head that two parsers could read differently,
-// or that asks for something this gateway does not do. It is one pass over the
-// lines as they came and does not allocate on success. The error is a
-// *HeadError.
-//
-// fasthttp lets several of these pass: Content-Length together with
-// Transfer-Encoding, "Transfer-Encoding: identity", lines that end in a bare
-// LF, folded lines, names with a space. Each was used for request smuggling
-// somewhere.
-func CheckHead(h *fasthttp.RequestHeader) error {
-	http11, err := checkRequestLine(h)
-	if err != nil {
-		return err
-	}
-	c := headCheck{http11: http11}
-	raw := h.RawHeaders()
-	for len(raw) > 0 {
-		if raw[0] == '\r' && len(raw) == 2 && raw[1] == '\n' {
-			break
-		}
-		n, err := c.line(raw)
-		if err != nil {
-			return err
-		}
-		raw = raw[n:]
-	}
-	return c.whole()
 }
 
 func checkRequestLine(h *fasthttp.RequestHeader) (http11 bool, err error) {
@@ -72,40 +47,71 @@ func checkRequestLine(h *fasthttp.RequestHeader) (http11 bool, err error) {
 	return http11, nil
 }
 
-// headCheck is what the pass over the lines has seen.
-type headCheck struct {
-	http11                  bool
-	lines, members          int
-	hosts, lengths, codings int
-	types                   int
+// usualLine returns the length of the request line at the beginning of b, 0
+// if it is none of HTTP/1.1 that checkRequestLine lets pass.
+func usualLine(b []byte) int {
+	i := 0
+	for i < len(b) && class[b[i]]&isToken != 0 {
+		i++
+	}
+	if i == 0 || i+1 >= len(b) || b[i] != ' ' || b[i+1] != '/' || string(b[:i]) == "CONNECT" {
+		return 0
+	}
+	for i++; i < len(b) && class[b[i]]&isTarget != 0; i++ {
+	}
+	const end = " HTTP/1.1" + crlf
+	if !bytes.HasPrefix(b[i:], []byte(end)) {
+		return 0
+	}
+	return i + len(end)
 }
 
-// line checks the first line of raw and returns its length with the CRLF.
-func (c *headCheck) line(raw []byte) (int, error) {
-	if c.lines++; c.lines > maxHeadLines {
-		return 0, &HeadError{fasthttp.StatusRequestHeaderFieldsTooLarge, "too many header lines"}
-	}
-	if raw[0] == ' ' || raw[0] == '\t' {
-		return 0, refuse("a header line is folded (RFC 9112 section 5.2)")
-	}
-	i := 0
+// headCheck is what the pass over a head's lines has seen.
+type headCheck struct {
+	http11                  bool
+	members                 int
+	hosts, lengths, codings int
+	types                   int
+	length                  int64 // announced, valid with lengths
+	listed                  bool  // see Head
+	odd                     bool  // a line is one of those that make a head odd, see usual
+}
+
+// line checks the line of raw that begins at, and says in l where it stands.
+func (c *headCheck) line(raw []byte, at int, l *headLine) error {
+	i := at
 	for i < len(raw) && class[raw[i]]&isToken != 0 {
 		i++
 	}
-	if i == 0 || i == len(raw) || raw[i] != ':' {
-		return 0, refuse("a header name is not a token followed by ':' (RFC 9112 section 5.1)")
+	switch {
+	case raw[at] == ' ' || raw[at] == '\t':
+		return refuse("a header line is folded (RFC 9112 section 5.2)")
+	case i == at || i == len(raw) || raw[i] != ':':
+		return refuse("a header name is not a token followed by ':' (RFC 9112 section 5.1)")
 	}
-	name := raw[:i]
-	j := i + 1
-	j += valueEnd(raw[j:])
-	if j+1 >= len(raw) || raw[j] != '\r' || raw[j+1] != '\n' {
-		return 0, refuse("a header value has a control byte, or a line does not end in CRLF (RFC 9112 section 2.2)")
+	from := i + 1
+	to := from + valueEnd(raw[from:])
+	if to+1 >= len(raw) || raw[to] != '\r' || raw[to+1] != '\n' {
+		return refuse("a header value has a control byte, or a line does not end in CRLF (RFC 9112 section 2.2)")
 	}
-	return j + 2, c.field(name, trimOWS(raw[i+1:j]))
+	l.start, l.colon, l.next = uint32(at), uint32(i), uint32(to+2)
+	for from < to && (raw[from] == ' ' || raw[from] == '\t') {
+		from++
+	}
+	for from < to && (raw[to-1] == ' ' || raw[to-1] == '\t') {
+		to--
+	}
+	l.from, l.to = uint32(from), uint32(to)
+	switch raw[at] | 0x20 {
+	case 'h', 'c', 't', 'e', 'u':
+		return c.field(raw[at:i], raw[from:to], int(l.next)-at)
+	}
+	return nil
 }
 
-// field checks the fields that decide on framing and destination.
-func (c *headCheck) field(name, value []byte) error {
+// field checks the fields that decide on framing and destination. size is that
+// of the whole line.
+func (c *headCheck) field(name, value []byte, size int) error {
 	switch name[0] | 0x20 {
 	case 'h':
 		if fold(name, "host") {
@@ -117,9 +123,11 @@ func (c *headCheck) field(name, value []byte) error {
 	case 'c':
 		if fold(name, "content-length") {
 			c.lengths++
-			if _, ok := parseLength(value); !ok {
+			var ok bool
+			if c.length, ok = parseLength(value); !ok {
 				return refuse("Content-Length is not one decimal number (RFC 9110 section 8.6)")
 			}
+			c.odd = c.odd || size > maxFramingLine
 		} else if fold(name, "connection") {
 			return c.connection(value)
 		} else if fold(name, "content-type") {
@@ -127,15 +135,21 @@ func (c *headCheck) field(name, value []byte) error {
 		}
 	case 't':
 		if fold(name, "transfer-encoding") {
+			c.odd = true
 			c.codings++
 			if !fold(value, "chunked") {
 				return refuse("Transfer-Encoding is not exactly \"chunked\" (RFC 9112 section 6.1)")
 			}
 		}
 	case 'e':
-		if c.http11 && fold(name, "expect") && !fold(value, "100-continue") {
-			return &HeadError{fasthttp.StatusExpectationFailed, "the only expectation offered is 100-continue (RFC 9110 section 10.1.1)"}
+		if fold(name, "expect") {
+			c.odd = true
+			if c.http11 && !fold(value, "100-continue") {
+				return &HeadError{fasthttp.StatusExpectationFailed, "the only expectation offered is 100-continue (RFC 9110 section 10.1.1)"}
+			}
 		}
+	case 'u':
+		c.odd = c.odd || fold(name, "upgrade")
 	}
 	return nil
 }
@@ -143,6 +157,7 @@ func (c *headCheck) field(name, value []byte) error {
 // connection checks a list of connection options (RFC 9110 section 7.6.1).
 // Empty members are allowed (RFC 9110 section 5.6.1).
 func (c *headCheck) connection(list []byte) error {
+	c.listed = c.listed || !fold(list, "keep-alive") && !fold(list, "close")
 	for len(list) > 0 {
 		var member []byte
 		member, list = nextMember(list)

@@ -23,7 +23,7 @@ type replyHead struct {
 	closing   bool // "close" was seen: nothing takes it back
 }
 
-// parseReplyHead checks a reply head as strictly as CheckHead does a
+// parseReplyHead checks a reply head as strictly as Head.Read does a
 // request's: an upstream, or something in front of it, that sends an ambiguous
 // head is not given the chance to be misread by the client. b is the head
 // with its blank line. The slices of the result point into b.

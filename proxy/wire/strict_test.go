@@ -12,7 +12,7 @@ import (
 
 const h11 = " HTTP/1.1\r\n"
 
-func TestCheckHeadStatus(t *testing.T) {
+func TestHeadStatus(t *testing.T) {
 	for raw, want := range map[string]int{
 		"GET / HTTP/2.0\r\nHost: x\r\n\r\n":                                                                                   505,
 		"CONNECT /" + h11 + "Host: x\r\n\r\n":                                                                                 405,
@@ -28,7 +28,7 @@ func TestCheckHeadStatus(t *testing.T) {
 			continue
 		}
 		var he *HeadError
-		if err := CheckHead(h); !errors.As(err, &he) || he.Status != want {
+		if err := new(Head).Read(h); !errors.As(err, &he) || he.Status != want {
 			t.Errorf("%.60q: got %v, want status %d", raw, err, want)
 		}
 	}
@@ -49,7 +49,7 @@ func TestOrdinaryHeadsPass(t *testing.T) {
 	} {
 		h, err := parseHead(t, raw)
 		if err == nil {
-			err = CheckHead(h)
+			err = new(Head).Read(h)
 		}
 		if err != nil {
 			t.Errorf("%q: refused: %v", raw, err)
@@ -57,9 +57,9 @@ func TestOrdinaryHeadsPass(t *testing.T) {
 	}
 }
 
-// What CheckHead lets pass is read the same way by net/http after AppendHead,
+// What Head.Read lets pass is read the same way by net/http after AppendHead,
 // and holds no line that the client did not send.
-func FuzzCheckHead(f *testing.F) {
+func FuzzHead(f *testing.F) {
 	for _, p := range corpus(f) {
 		if len(p.raw) < 1000 { // a long seed is minimised for minutes
 			f.Add([]byte(p.raw))
@@ -70,10 +70,11 @@ func FuzzCheckHead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		h := new(fasthttp.RequestHeader)
 		h.DisableNormalizing()
-		if h.Read(bufio.NewReaderSize(strings.NewReader(string(raw)), 64<<10)) != nil || CheckHead(h) != nil {
+		var lines Head
+		if h.Read(bufio.NewReaderSize(strings.NewReader(string(raw)), 64<<10)) != nil || lines.Read(h) != nil {
 			return
 		}
-		head, err := AppendHead(nil, h.Method(), h.RequestURI(), "up", h, nil)
+		head, err := AppendHead(nil, h.Method(), h.RequestURI(), "up", &lines, nil)
 		if err != nil {
 			t.Fatalf("approved, but not built: %v", err)
 		}

@@ -56,7 +56,7 @@ type tunnelEnd struct{ err error }
 // err is nil if the side that ended first did so properly.
 func (t *Tunnel) Join(ctx *fasthttp.RequestCtx, rep *Reply, drop func(name []byte) bool, lines []byte, done func(up, down int64, err error)) {
 	t.head = append(t.head, "HTTP/1.1 101 Switching Protocols\r\n"+upgradeLines...)
-	t.head = appendLines(t.head, rep.Header.raw, hopByHop, drop)
+	t.head = appendLines(t.head, rep.Header.raw, drop)
 	t.head = append(append(t.head, lines...), crlf...)
 	t.done = done
 	t.client.tunnel.Store(t)

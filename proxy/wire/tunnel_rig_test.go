@@ -70,13 +70,13 @@ func newTunneller(t *testing.T, u *fakeUpstream, overTLS bool, set func(*Config,
 
 func (g *tunneller) serve(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Request.Header
-	err := errors.Join(CheckHead(h), CheckUpgrade(h))
-	if err != nil {
+	head, err := HeadOf(ctx, new(Head))
+	if err = errors.Join(err, CheckUpgrade(h, head)); err != nil {
 		ctx.SetStatusCode(400)
 		return
 	}
 	req, rep := Request{NoBody: true, Method: "GET"}, new(Reply)
-	if req.Head, err = AppendHead(nil, h.Method(), h.RequestURI(), "upstream.test", h, nil); err != nil {
+	if req.Head, err = AppendHead(nil, h.Method(), h.RequestURI(), "upstream.test", head, nil); err != nil {
 		ctx.SetStatusCode(500)
 		return
 	}

@@ -23,6 +23,7 @@ type turn struct {
 	c    *Conn
 	ctx  fasthttp.RequestCtx
 	seat seat
+	head Head // not found: whoever wants it reads it, see HeadOf
 
 	buf  *headRoom // nil when all of it is used
 	r, w int       // what is not used yet
@@ -71,6 +72,7 @@ func newTurn(c *Conn) *turn {
 // release gives t back. Nothing of the request stays in it.
 func (t *turn) release() {
 	t.dropRoom()
+	t.head.Forget()
 	if cap(t.out) > maxHeld {
 		t.out = nil
 	}
@@ -84,6 +86,26 @@ func (t *turn) dropRoom() {
 		headRooms.Put(t.buf)
 		t.buf, t.r, t.w = nil, 0, 0
 	}
+}
+
+// begin looks at what a first read has brought, which the gate has not seen. A
+// usual head that has come whole is judged in one pass, which finds its lines as
+// well; its length is returned. What is not is the gate's to judge, as all that
+// comes later. Hot path: gate, search for the end and CheckHead one after the
+// other were 1.1 µs of 33 for a request of 2 KB.
+func (t *turn) begin() (n int, err error) {
+	var c headCheck
+	g := &t.c.gate
+	if n = t.head.findUsual(t.buf[:t.w], &c); n > 0 && g.fresh() {
+		g.passed(c.length)
+	} else {
+		n = 0
+	}
+	behind := g.check(t.buf[n:t.w])
+	if t.w = n + behind; t.w == 0 {
+		return 0, errAmbiguous
+	}
+	return n, nil
 }
 
 // fill reads once more of the head.
@@ -109,7 +131,7 @@ func (t *turn) headEnd() int {
 }
 
 // usual reports whether a head is of the form that turns are for. It errs on the
-// side of no: fasthttp's server and CheckHead judge what is odd. The gate has
+// side of no: fasthttp's server and Head.Read judge what is odd. The gate has
 // seen that lines end in CRLF.
 func usual(head []byte) bool {
 	lf := bytes.IndexByte(head, '\n')
@@ -153,7 +175,7 @@ func (t *turn) parse(n int) error {
 	if err := h.Read(t.br); err != nil {
 		return err
 	}
-	if t.src.Len() > 0 || t.br.Buffered() > 0 {
+	if t.src.Len() > 0 || t.br.Buffered() > 0 || t.head.found && !t.head.settle(h.RawHeaders()) {
 		return errAmbiguous // it sees the head's end elsewhere
 	}
 	t.take(n)
@@ -184,7 +206,7 @@ func (t *turn) Read(p []byte) (n int, err error) {
 }
 
 // firstBytes reads into a room that is taken when there is something to read:
-// c.room, nil if nothing came.
+// c.room, nil if nothing came. The gate has not seen it, see turn.begin.
 func (c *Conn) firstBytes() (n int, err error) {
 	if c.gate.state == gateBroken {
 		return 0, errAmbiguous
@@ -197,7 +219,8 @@ func (c *Conn) firstBytes() (n int, err error) {
 	if n == 0 {
 		return c.took(nil, err)
 	}
-	return c.took(c.room[:n], err)
+	c.burst = n
+	return n, nil // an error beside it comes again
 }
 
 // A borrower gives a buffer for a read, and takes it back if it was not used.

@@ -47,7 +47,7 @@ func (s *Server) serveNext(c *Conn) (next, *stream) {
 	if what != again {
 		return what, nil
 	}
-	sure := c.gate.usual && c.gate.heads == c.requests+1 // the gate has seen no other since
+	sure := t.head.found || c.gate.usual && c.gate.heads == c.requests+1 // the gate has seen no other since
 	if !sure && !usual(t.buf[t.r:t.r+n]) || t.parse(n) != nil {
 		return t.giveUp(), nil
 	}
@@ -64,6 +64,7 @@ func (s *Server) serveNext(c *Conn) (next, *stream) {
 	st := t.stream
 	t.ctx.Request.Reset()
 	t.ctx.Response.Reset()
+	t.head.Forget()
 	t.replied, t.body, t.last, t.written, t.unheard, t.stream, t.ended = false, nil, false, false, nil, nil, time.Time{}
 	switch {
 	case st != nil:
@@ -90,14 +91,17 @@ func (t *turn) giveUp() next {
 // has. what is again if it has come.
 func (s *Server) await(c *Conn) (t *turn, n int, what next) {
 	if t = c.turn; t == nil {
-		if t = s.rest(c); t == nil {
+		if t, n = s.rest(c); t == nil {
 			return nil, 0, over
 		}
 	} else if c.turn = nil; t.r > 0 {
 		t.w, t.r = copy(t.buf[:], t.buf[t.r:t.w]), 0
 	}
 	most := min(s.opts.MaxHead, len(t.buf))
-	if n = t.headEnd(); n > 0 && n <= most {
+	if n == 0 {
+		n = t.headEnd()
+	}
+	if n > 0 && n <= most {
 		return t, n, again
 	}
 	c.bodyIdle = 0
@@ -119,8 +123,9 @@ func (s *Server) await(c *Conn) (t *turn, n int, what next) {
 	}
 }
 
-// rest waits for the first byte of a request. nil: none came.
-func (s *Server) rest(c *Conn) *turn {
+// rest waits for the first byte of a request, nil if none came, and returns the
+// length of its head as well if that is usual and has come whole.
+func (s *Server) rest(c *Conn) (t *turn, head int) {
 	wait, young := s.opts.IdleTimeout, c.young.Load()
 	if young {
 		wait = s.opts.HeadTimeout
@@ -133,21 +138,24 @@ func (s *Server) rest(c *Conn) *turn {
 	_ = c.sock.readUntil(since.Add(wait))
 	c.resting.Store(true)
 	if s.ending.Load() && !young {
-		return nil
+		return nil, 0
 	}
 	n, err := c.firstBytes()
 	if !c.resting.CompareAndSwap(true, false) {
 		err = net.ErrClosed // a shutdown was first
 	}
-	t := newTurn(c)
+	t = newTurn(c)
 	t.buf, t.r, t.w, c.room = c.room, 0, n, nil
+	if err == nil {
+		head, err = t.begin()
+	}
 	switch {
 	case err == nil:
-		return t
+		return t, head
 	case young && (errors.Is(err, errAmbiguous) || errors.Is(err, os.ErrDeadlineExceeded)):
 		s.refuse(t, statusOf(err))
 	default:
 		t.release()
 	}
-	return nil
+	return nil, 0
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -305,40 +306,62 @@ func TestRespond(t *testing.T) {
 	}
 }
 
-// FuzzUsual holds usual to what turns must not serve.
+// FuzzUsual holds usual, and the pass that finds a usual head, to what turns must
+// not serve, and to what gate and parser make of the same bytes.
 func FuzzUsual(f *testing.F) {
 	for _, p := range corpus(f) {
-		if i := strings.Index(p.raw, "\r\n\r\n"); i > 0 {
-			f.Add([]byte(p.raw[:i+4]))
-		}
+		f.Add([]byte(p.raw[:min(len(p.raw), 1000)]))
 	}
-	f.Fuzz(func(t *testing.T, head []byte) {
+	f.Add([]byte(get + get))
+	f.Add([]byte("POST /" + h11 + "Host: x\r\nConnection: a\r\nContent-Length: 2\r\n\r\n{}" + get))
+	f.Fuzz(func(t *testing.T, in []byte) {
 		var g gate
-		if i := bytes.Index(head, []byte("\r\n\r\n")); i < 1 || i+4 != len(head) || g.check(head) != len(head) || g.heads != 1 {
-			return // no head gets to it
-		}
-		if !usual(head) {
+		if len(in) == 0 || len(in) > len(headRoom{}) {
 			return
 		}
+		passed := g.check(in)
 		tn := turns.Get().(*turn)
 		defer turns.Put(tn)
 		tn.ctx.Request.Reset()
-		tn.buf = new(headRoom)
-		if tn.w = copy(tn.buf[:], head); tn.w < len(head) || tn.parse(tn.w) != nil {
-			tn.buf = nil
+		tn.c, tn.buf, tn.r = &Conn{}, new(headRoom), 0
+		tn.w = copy(tn.buf[:], in)
+		n, err := tn.begin()
+		if ours := &tn.c.gate; tn.w != passed || (err != nil) != (passed == 0) || ours.state != g.state || ours.left != g.left || ours.heads != g.heads || ours.lines != g.lines {
+			t.Fatalf("%q: the gate lets %d bytes pass and is at %d, %d heads; a turn %d, %d, %d", in, passed, g.state, g.heads, tn.w, ours.state, ours.heads)
+		}
+		end := tn.headEnd()
+		if n > 0 && n != end {
+			t.Fatalf("%q: the head ends at %d, a turn's at %d", in, end, n)
+		}
+		if end == 0 || !usual(in[:end]) {
+			if n > 0 {
+				t.Fatalf("a turn would serve %q", in[:n])
+			}
+			return
+		}
+		var alone gate // at the end of the head
+		alone.check(in[:end])
+		if tn.parse(end) != nil {
 			return
 		}
 		h := &tn.ctx.Request.Header
-		if CheckHead(h) != nil {
+		read := new(Head)
+		if err := read.Read(h); err != nil {
+			if n > 0 {
+				t.Errorf("a turn would serve what is refused: %q: %v", in[:n], err)
+			}
 			return // it is answered with a refusal, and the connection closed
 		}
-		switch {
-		case !h.IsHTTP11(), h.ContentLength() == -1, g.state == gateChunks, g.state == gateOpen:
-			t.Errorf("a turn would serve %q", head)
-		case g.state == gateFixed && g.left != tn.left, g.state == gateHead && tn.left != 0:
-			t.Errorf("the gate sees a body of %d bytes, the turn one of %d: %q", g.left, tn.left, head)
+		if n > 0 && (!slices.Equal(tn.head.lines, read.lines) || string(tn.head.raw) != string(read.raw) || tn.head.listed != read.listed) {
+			t.Errorf("%q: a turn finds the lines %v, Read %v", in[:n], tn.head.lines, read.lines)
 		}
-		for name := range h.All() {
+		switch {
+		case !h.IsHTTP11(), h.ContentLength() == -1, alone.state == gateChunks, alone.state == gateOpen:
+			t.Errorf("a turn would serve %q", in)
+		case alone.state == gateFixed && alone.left != tn.left, alone.state == gateHead && tn.left != 0:
+			t.Errorf("the gate sees a body of %d bytes, the turn one of %d: %q", alone.left, tn.left, in)
+		}
+		for name := range read.All() {
 			if fold(name, "expect") || fold(name, "upgrade") || fold(name, "transfer-encoding") {
 				t.Errorf("a turn would serve %s", name)
 			}

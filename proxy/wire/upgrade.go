@@ -17,23 +17,18 @@ var errBadUpgrade = errors.New("the 101 does not answer this handshake")
 const upgradeLines = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
 
 // CheckUpgrade refuses a request for a WebSocket that is not a handshake in
-// exactly one reading (RFC 6455 section 4.2.1). h must have passed CheckHead.
-// The error is a *HeadError.
+// exactly one reading (RFC 6455 section 4.2.1). lines is the head of r. The error
+// is a *HeadError.
 //
 // A body is refused, even an empty one that is announced: behind the head
 // stand frames, and whoever sees the end of the request elsewhere reads them
 // as requests.
-func CheckUpgrade(h *fasthttp.RequestHeader) error {
-	if string(h.Method()) != "GET" || string(h.Protocol()) != "HTTP/1.1" {
+func CheckUpgrade(r *fasthttp.RequestHeader, lines *Head) error {
+	if string(r.Method()) != "GET" || string(r.Protocol()) != "HTTP/1.1" {
 		return refuse("a WebSocket is asked for with GET and HTTP/1.1 (RFC 6455 section 4.1)")
 	}
 	var upgrades, keys, versions int
-	for raw := h.RawHeaders(); ; {
-		_, name, value, rest := nextLine(raw)
-		if len(name) == 0 {
-			break
-		}
-		raw = rest
+	for name, value := range lines.All() {
 		switch {
 		case fold(name, "upgrade"):
 			if upgrades++; !fold(value, "websocket") {
@@ -53,7 +48,7 @@ func CheckUpgrade(h *fasthttp.RequestHeader) error {
 		}
 	}
 	switch {
-	case upgrades != 1 || !connectionNames(h.RawHeaders(), []byte("upgrade")):
+	case upgrades != 1 || !connectionNames(lines.raw, []byte("upgrade")):
 		return refuse("Upgrade is not there once and listed in Connection (RFC 9110 section 7.8)")
 	case keys != 1 || versions != 1:
 		return refuse("there is not exactly one Sec-WebSocket-Key and Sec-WebSocket-Version (RFC 6455 section 4.1)")

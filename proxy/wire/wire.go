@@ -11,8 +11,8 @@
 //	go srv.Serve(wire.WrapListener(ln))
 //
 //	// in the handler
-//	err = wire.CheckHead(&ctx.Request.Header)      // refuse what is ambiguous
-//	head, err = wire.AppendHead(head, ...)         // strip first,
+//	lines, err := wire.HeadOf(ctx, &room)          // refuse what is ambiguous
+//	head, err := wire.AppendHead(head, ..., lines) // strip first,
 //	head, err = wire.AppendLine(head, name, value) // inject last
 //	err = transport.Do(&req, &rep, wire.ClientConn(ctx))
 //	wire.Relay(ctx, &rep, tap)
@@ -22,7 +22,7 @@
 // What holds whatever the two sides do:
 //
 //   - No byte of a client counts that a second parser could take differently:
-//     the gate follows line ends and framing as they come, CheckHead judges
+//     the gate follows line ends and framing as they come, Head.Read judges
 //     the head, and what goes upstream is written anew in one reading.
 //   - A request is written a second time only if not one byte of the first
 //     attempt was written, or the upstream's kernel proves that it took none

@@ -55,24 +55,27 @@ func cannedReply(reply string) script {
 	}
 }
 
-func BenchmarkCheckHead(b *testing.B) {
-	h := benchHead(b)
+func BenchmarkHead(b *testing.B) {
+	h, lines := benchHead(b), new(Head)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := CheckHead(h); err != nil {
+		if err := lines.Read(h); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
 func BenchmarkAppendHead(b *testing.B) {
-	h := benchHead(b)
+	h, lines := benchHead(b), new(Head)
+	if err := lines.Read(h); err != nil {
+		b.Fatal(err)
+	}
 	dst := make([]byte, 0, 4096)
 	drop := func(name []byte) bool { return fold(name, "authorization") }
 	b.ReportAllocs()
 	for b.Loop() {
 		var err error
-		if dst, err = AppendHead(dst[:0], h.Method(), h.RequestURI(), "gateway.example", h, drop); err != nil {
+		if dst, err = AppendHead(dst[:0], h.Method(), h.RequestURI(), "gateway.example", lines, drop); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -133,11 +136,12 @@ func benchProxy(b *testing.B, upstream string) string {
 			k.x.rep.Done = func(int64, error) { free <- k }
 		}
 		h := &ctx.Request.Header
-		if CheckHead(h) != nil {
+		lines, err := HeadOf(ctx, new(Head))
+		if err != nil {
 			ctx.SetStatusCode(400)
 			return
 		}
-		k.head, _ = AppendHead(k.head[:0], h.Method(), h.RequestURI(), "up", h, nil)
+		k.head, _ = AppendHead(k.head[:0], h.Method(), h.RequestURI(), "up", lines, nil)
 		k.x.up.Reset(ctx)
 		k.x.req = Request{Head: k.head, Stream: &k.x.up, Length: k.x.up.Length(), Method: "POST"}
 		if err := tr.Do(&k.x.req, &k.x.rep, ClientConn(ctx)); err != nil {
