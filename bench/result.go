@@ -69,8 +69,8 @@ type Target struct {
 // Direct is the name of the target that every other is compared to.
 const Direct = "direct"
 
-// A Round is what one target did in one slice of time. Rounds are interleaved:
-// A B C, A B C.
+// A Round is what one target did in one slice of time. Rounds are interleaved,
+// see Plan.Run.
 type Round struct {
 	Target   string        `json:"target"`
 	Scenario string        `json:"scenario"`

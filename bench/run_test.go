@@ -32,10 +32,10 @@ func TestRoundsAreInterleaved(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want []string
-	for _, number := range []int{1, 2} {
+	for i, order := range [][]string{{"direct", "a", "b"}, {"direct", "b", "a"}} {
 		for _, scenario := range []string{"chat", "stream"} {
-			for _, target := range []string{"direct", "a", "b"} {
-				want = append(want, fmt.Sprintf("%d %s %s", number, scenario, target))
+			for _, target := range order {
+				want = append(want, fmt.Sprintf("%d %s %s", i+1, scenario, target))
 			}
 		}
 	}
@@ -43,7 +43,7 @@ func TestRoundsAreInterleaved(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 	last := told[len(told)-1]
-	if len(told) < 12 || last.Total != 12 || last.Done != 11 || last.Target != "b" || last.Round != 2 || last.Rounds != 2 {
+	if len(told) < 12 || last.Total != 12 || last.Done != 11 || last.Target != "a" || last.Round != 2 || last.Rounds != 2 {
 		t.Errorf("told %d times, the last %+v", len(told), last)
 	}
 }
