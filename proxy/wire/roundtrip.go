@@ -91,7 +91,7 @@ func (c *upConn) converse(req *Request, rep *Reply, h *replyHead, client *Conn) 
 		}
 	}
 	c.bufs = nil
-	clear(c.pieces)
+	c.forget()
 	return sent, read, ended
 }
 

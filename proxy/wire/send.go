@@ -2,6 +2,7 @@ package wire
 
 import (
 	"io"
+	"slices"
 	"strconv"
 )
 
@@ -74,6 +75,9 @@ func chunkTail(req *Request, inMemory int) string {
 	return "0\r\n\r\n"
 }
 
+// framingRoom is more than framing lines and a chunk's end take.
+const framingRoom = 128
+
 // frame puts head and in-memory body into pieces: one writev on a plain socket,
 // one record over TLS while it is small. It returns the size of that body.
 func (c *upConn) frame(req *Request) (inMemory int) {
@@ -82,8 +86,13 @@ func (c *upConn) frame(req *Request) (inMemory int) {
 	}
 	tail := chunkTail(req, inMemory)
 	joined := len(req.Head)+inMemory <= 2<<10 || c.overTLS && len(req.Head)+inMemory <= maxJoined
-	c.out, c.pieces = c.out[:0], c.pieces[:0]
+	c.forget()
 	if joined || c.overTLS {
+		room := len(req.Head) + framingRoom
+		if joined {
+			room += inMemory
+		}
+		c.out = slices.Grow(c.out, room) // now, while it is empty: else a key is left behind
 		c.out = append(c.out, req.Head...)
 	}
 	c.out = appendFraming(c.out, req, inMemory)
@@ -125,8 +134,16 @@ func (c *upConn) sendPieces() (err error) {
 		_, err = c.sock.writev(&c.bufs)
 		c.bufs = nil
 	}
-	clear(c.pieces) // keep no body alive
+	c.forget()
 	return err
+}
+
+// forget lets go of the request: its head has a key in it, and the connection
+// may rest for long.
+func (c *upConn) forget() {
+	clear(c.out)
+	clear(c.pieces) // keep no body alive
+	c.out, c.pieces = c.out[:0], c.pieces[:0]
 }
 
 // A stream is copied through one buffer with room for a chunk's size line in
