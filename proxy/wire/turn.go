@@ -91,8 +91,8 @@ func (t *turn) dropRoom() {
 // begin looks at what a first read has brought, which the gate has not seen. A
 // usual head that has come whole is judged in one pass, which finds its lines as
 // well; its length is returned. What is not is the gate's to judge, as all that
-// comes later. Hot path: gate, search for the end and CheckHead one after the
-// other were 1.1 µs of 33 for a request of 2 KB.
+// comes later. Hot path: gate and search for the end before it are 1 % of a
+// request of 2 KB (40 rounds in pairs; 0.25 µs in a loop).
 func (t *turn) begin() (n int, err error) {
 	var c headCheck
 	g := &t.c.gate

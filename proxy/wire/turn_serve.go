@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -139,6 +140,13 @@ func (s *Server) rest(c *Conn) (t *turn, head int) {
 	c.resting.Store(true)
 	if s.ending.Load() && !young {
 		return nil, 0
+	}
+	if !young {
+		// Whoever has just got a reply and asks again at once needs a moment. With
+		// those served first who wait for us, its request is there by the time we
+		// look; else 7 reads in 10 found nothing and had to wait (strace, 32 busy
+		// connections), a system call each, 1.2 µs of 35 where they are dear.
+		runtime.Gosched()
 	}
 	n, err := c.firstBytes()
 	if !c.resting.CompareAndSwap(true, false) {
