@@ -47,9 +47,6 @@ type gate struct {
 	sized  bool
 	coded  bool
 	socket bool // "Upgrade: websocket"
-	http11 bool // the request line ends so
-	odd    bool // a line is one of those that make a head odd, see usual
-	usual  bool // of the last head that is whole: it is surely usual
 
 	size int  // of the line so far, if it comes in pieces
 	cr   bool // the last piece of it ended in CR
@@ -98,7 +95,7 @@ func (g *gate) check(p []byte) int {
 // begin awaits the next request.
 func (g *gate) begin() {
 	g.state, g.lines = gateHead, 0
-	g.sized, g.coded, g.socket, g.http11, g.odd = false, false, false, false, false
+	g.sized, g.coded, g.socket = false, false, false
 }
 
 // fresh reports whether the next byte is a request's first.
@@ -110,7 +107,6 @@ func (g *gate) fresh() bool {
 // and announces a body of length bytes, or none.
 func (g *gate) passed(length int64) {
 	g.heads++
-	g.usual = true
 	if length > 0 {
 		g.state, g.left = gateFixed, length
 	}
@@ -162,11 +158,9 @@ func (g *gate) wholeLine(line []byte, size int) bool {
 		return g.headEnd()
 	case g.lines == 0:
 		g.lines++
-		g.http11 = class[line[0]]&isToken != 0 && bytes.HasSuffix(line, []byte(" HTTP/1.1"+crlf))
 		return true
 	}
 	g.lines++
-	g.odd = g.odd || oddLine(line)
 	switch line[0] | 0x20 {
 	case 'c', 't', 'u':
 		return g.field(line, size)
@@ -211,7 +205,6 @@ func (g *gate) headEnd() bool {
 		return false
 	}
 	g.heads++
-	g.usual = g.http11 && !g.odd
 	switch {
 	case g.coded:
 		g.state, g.chunks = gateChunks, chunkDecoder{}

@@ -8,14 +8,19 @@ import (
 
 // A Head is the header lines of a request, checked, and where each of them
 // stands: whoever looks a name up or copies lines need not search the bytes
-// again. It refers to the RequestHeader's memory, and is valid as long as that.
+// again. It is valid as long as its request.
 //
 // The zero value is an empty one. Its memory is used again by the next Read.
 type Head struct {
-	raw    []byte // the lines as they came
+	raw    []byte // the lines as they came: a RequestHeader's, or own
 	lines  []headLine
 	listed bool // Connection names more than keep-alive or close
 	found  bool // it has been read and checked
+
+	// Of a head that findUsual has found.
+	own    []byte
+	length int64 // of the body, 0 if there is none
+	closes bool  // the connection ends with the request
 }
 
 // headLine is where a line stands in the raw bytes: raw[start:colon] is its
@@ -63,30 +68,36 @@ func (h *Head) Read(r *fasthttp.RequestHeader) error {
 
 // findUsual finds the lines of a head of the usual form at the beginning of b,
 // and returns the length of the head, 0 if it is another or has not come whole.
-// The memory of the lines is still to be told, see settle. What it finds has
-// passed all that Read checks, and what the gate does.
-func (h *Head) findUsual(b []byte, c *headCheck) int {
+// They are still in b, see keep. What it finds has passed all that Read checks,
+// and what the gate does.
+//
+// The usual form is the one that turns are for: HTTP/1.1, a body of a length that
+// is told or none, nothing expected and no other protocol asked for. fasthttp's
+// server is for the rest.
+func (h *Head) findUsual(b []byte) int {
 	h.Forget()
 	first := usualLine(b)
 	if first == 0 {
 		return 0
 	}
-	*c = headCheck{http11: true}
+	c := headCheck{http11: true}
 	lines := b[first:]
-	n, err := h.find(lines, c)
+	n, err := h.find(lines, &c)
 	if err != nil || len(lines)-n < len(crlf) || c.odd || c.whole() != nil {
 		h.Forget()
 		return 0
 	}
-	h.listed, h.found = c.listed, true
+	h.listed, h.length, h.closes, h.found = c.listed, c.length, c.closes, true
 	return first + n + len(crlf)
 }
 
-// settle tells h that its lines, and the empty one, are in raw now. It reports
-// false if they cannot be.
-func (h *Head) settle(raw []byte) bool {
-	h.raw = raw
-	return int(h.lines[len(h.lines)-1].next)+len(crlf) == len(raw) // there is a Host
+// keep copies the lines out of the head in which they were found, and returns the
+// length of the line before them.
+func (h *Head) keep(head []byte) (first int) {
+	first = len(head) - len(crlf) - int(h.lines[len(h.lines)-1].next) // there is a Host
+	h.own = append(h.own[:0], head[first:]...)
+	h.raw = h.own
+	return first
 }
 
 // find finds the lines in raw, up to an empty one, where it returns. Hot path.
@@ -106,9 +117,11 @@ func (h *Head) find(raw []byte, c *headCheck) (end int, err error) {
 	return end, nil
 }
 
-// Forget lets go of the request. The memory for the next one stays.
+// Forget lets go of the request, of which nothing stays in the memory that is
+// kept for the next one: a client's credential is among the lines.
 func (h *Head) Forget() {
-	h.raw, h.lines, h.listed, h.found = nil, h.lines[:0], false, false
+	clear(h.own)
+	*h = Head{lines: h.lines[:0], own: h.own[:0]}
 }
 
 // Len is the number of lines.

@@ -59,12 +59,14 @@ func usualLine(b []byte) int {
 	}
 	for i++; i < len(b) && class[b[i]]&isTarget != 0; i++ {
 	}
-	const end = " HTTP/1.1" + crlf
-	if !bytes.HasPrefix(b[i:], []byte(end)) {
+	if !bytes.HasPrefix(b[i:], []byte(usualEnd)) {
 		return 0
 	}
-	return i + len(end)
+	return i + len(usualEnd)
 }
+
+// usualEnd ends the request line of the usual form.
+const usualEnd = " HTTP/1.1" + crlf
 
 // headCheck is what the pass over a head's lines has seen.
 type headCheck struct {
@@ -74,7 +76,8 @@ type headCheck struct {
 	types                   int
 	length                  int64 // announced, valid with lengths
 	listed                  bool  // see Head
-	odd                     bool  // a line is one of those that make a head odd, see usual
+	closes                  bool  // Connection has "close"
+	odd                     bool  // a line asks for what turns do not do
 }
 
 // line checks the line of raw that begins at, and says in l where it stands.
@@ -119,6 +122,7 @@ func (c *headCheck) field(name, value []byte, size int) error {
 			if !all(value, isHost) {
 				return refuse("Host is not a name or address with an optional port (RFC 9112 section 3.2)")
 			}
+			c.odd = c.odd || len(value) == 0 // fasthttp refuses it
 		}
 	case 'c':
 		if fold(name, "content-length") {
@@ -140,6 +144,8 @@ func (c *headCheck) field(name, value []byte, size int) error {
 			if !fold(value, "chunked") {
 				return refuse("Transfer-Encoding is not exactly \"chunked\" (RFC 9112 section 6.1)")
 			}
+		} else if fold(name, "trailer") {
+			c.odd = true // fasthttp has its own mind about its members
 		}
 	case 'e':
 		if fold(name, "expect") {
@@ -161,6 +167,7 @@ func (c *headCheck) connection(list []byte) error {
 	for len(list) > 0 {
 		var member []byte
 		member, list = nextMember(list)
+		c.closes = c.closes || fold(member, "close")
 		if !all(member, isToken) {
 			return refuse("Connection has a member that is not a token (RFC 9110 section 7.6.1)")
 		}

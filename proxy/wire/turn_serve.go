@@ -48,15 +48,12 @@ func (s *Server) serveNext(c *Conn) (next, *stream) {
 	if what != again {
 		return what, nil
 	}
-	sure := t.head.found || c.gate.usual && c.gate.heads == c.requests+1 // the gate has seen no other since
-	if !sure && !usual(t.buf[t.r:t.r+n]) || t.parse(n) != nil {
-		return t.giveUp(), nil
-	}
+	t.adopt(n)
 	c.turn = t
 	c.requests++
 	c.young.Store(false)
 	if c.gate.heads < c.requests {
-		s.refuse(t, fasthttp.StatusBadRequest) // the parser reads a request where none begins
+		s.refuse(t, fasthttp.StatusBadRequest) // a request is read where none begins
 		return over, nil
 	}
 	c.begin(s.opts.BodyTimeout, s.opts.WriteTimeout)
@@ -89,7 +86,7 @@ func (t *turn) giveUp() next {
 }
 
 // await waits for the head of a request, of n bytes at the beginning of what t
-// has. what is again if it has come.
+// has. what is again if it has come, and is of the usual form.
 func (s *Server) await(c *Conn) (t *turn, n int, what next) {
 	if t = c.turn; t == nil {
 		if t, n = s.rest(c); t == nil {
@@ -100,28 +97,37 @@ func (s *Server) await(c *Conn) (t *turn, n int, what next) {
 	}
 	most := min(s.opts.MaxHead, len(t.buf))
 	if n == 0 {
-		n = t.headEnd()
+		if n, what = s.awaitEnd(t, most); what != again {
+			return nil, 0, what
+		}
 	}
-	if n > 0 && n <= most {
-		return t, n, again
+	if n > most || !t.head.found && t.head.findUsual(t.buf[:n]) == 0 {
+		return nil, 0, t.giveUp()
 	}
-	c.bodyIdle = 0
-	_ = c.sock.readUntil(time.Now().Add(s.opts.HeadTimeout))
-	for {
+	return t, n, again
+}
+
+// awaitEnd reads until the end of the head is there, and returns its length.
+func (s *Server) awaitEnd(t *turn, most int) (n int, what next) {
+	if n = t.headEnd(); n > 0 {
+		return n, again
+	}
+	t.c.bodyIdle = 0
+	_ = t.c.sock.readUntil(time.Now().Add(s.opts.HeadTimeout))
+	for n == 0 {
 		if t.w >= most || class[t.buf[0]]&isToken == 0 {
-			return nil, 0, t.giveUp()
+			return 0, t.giveUp()
 		}
 		if err := t.fill(); err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				s.refuse(t, fasthttp.StatusRequestTimeout)
-				return nil, 0, over
+				return 0, over
 			}
-			return nil, 0, t.giveUp() // it meets the same
+			return 0, t.giveUp() // it meets the same
 		}
-		if n = t.headEnd(); n > 0 {
-			return t, n, again
-		}
+		n = t.headEnd()
 	}
+	return n, again
 }
 
 // rest waits for the first byte of a request, nil if none came, and returns the
