@@ -3,6 +3,10 @@
 package wire
 
 import (
+	"bytes"
+	"io"
+	"net"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -80,5 +84,45 @@ func TestGateDoesNotAllocate(t *testing.T) {
 	var g gate
 	if n := testing.AllocsPerRun(100, func() { g.check(in) }); n != 0 || g.state != gateHead {
 		t.Errorf("got %v allocations, want 0; state %d", n, g.state)
+	}
+}
+
+// A connection that rests between two requests has no turn and no room, which
+// have 2 and 8 KB: 1.5 to 2.5 KB of heap were seen for both its ends. With the
+// race detector 5 to 6.5, so it is not tried there.
+func TestAllocRestingConnections(t *testing.T) {
+	s, addr := serveHere(t, func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("ok") }, ServerOptions{})
+	inUse := func() uint64 {
+		runtime.GC()
+		runtime.GC() // what pools had is let go by the second
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	const n = 300
+	before, reply := inUse(), make([]byte, 1<<10)
+	for range n {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		io.WriteString(c, get)
+		if k, err := c.Read(reply); err != nil || !bytes.HasSuffix(reply[:k], []byte("ok")) {
+			t.Fatalf("got %q, %v", reply[:k], err)
+		}
+	}
+	eventually(t, "a rest of all", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for c := range s.conns {
+			if !c.resting.Load() {
+				return false
+			}
+		}
+		return len(s.conns) == n
+	})
+	if each := int64(inUse()-before) / n; each > 4<<10 {
+		t.Errorf("a resting connection has %d bytes of heap, want at most 4 KiB", each)
 	}
 }

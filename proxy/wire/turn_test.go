@@ -3,10 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -190,45 +187,6 @@ func TestPanicAfterTheReplyIsDecided(t *testing.T) {
 			}
 			eventually(t, "the upstream connection's end", func() bool { return tr.Stats().Open == 0 })
 		})
-	}
-}
-
-// A connection that rests between two requests has no turn and no room: of either
-// of them a thousand would show.
-func TestRestingConnectionsHoldNoBuffers(t *testing.T) {
-	s, addr := serveHere(t, func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("ok") }, ServerOptions{})
-	inUse := func() uint64 {
-		runtime.GC()
-		runtime.GC() // what pools had is let go by the second
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
-	const n = 300
-	before, reply := inUse(), make([]byte, 1<<10)
-	for range n {
-		c, err := net.Dial("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		io.WriteString(c, get)
-		if k, err := c.Read(reply); err != nil || !bytes.HasSuffix(reply[:k], []byte("ok")) {
-			t.Fatalf("got %q, %v", reply[:k], err)
-		}
-	}
-	eventually(t, "a rest of all", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for c := range s.conns {
-			if !c.resting.Load() {
-				return false
-			}
-		}
-		return len(s.conns) == n
-	})
-	if each := int64(inUse()-before) / n; each > 6<<10 {
-		t.Errorf("a resting connection has %d bytes of heap, want at most 6 KiB", each)
 	}
 }
 
