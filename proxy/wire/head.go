@@ -32,9 +32,9 @@ func AppendHead(dst []byte, method, target []byte, host string, h *Head, drop fu
 }
 
 // appendLines appends the lines of a reply that neither hop nor drop nor a
-// Connection line takes away: Head.appendKept for heads without a table. Hot path: a head without Connection options
-// beyond keep-alive and close is walked once, and lines that stay together are
-// copied together.
+// Connection line takes away: Head.appendKept for heads without a table. Hot
+// path: a head without Connection options beyond keep-alive and close is walked
+// once, and lines that stay together are copied together.
 func appendLines(dst, raw []byte, drop func(name []byte) bool) []byte {
 	start, listed := len(dst), false
 	run, at := 0, 0 // lines raw[run:at] stay, and are not copied yet

@@ -62,7 +62,6 @@ func (s *Server) serveNext(c *Conn) (next, *stream) {
 	st := t.stream
 	t.ctx.Request.Reset()
 	t.ctx.Response.Reset()
-	t.head.Forget()
 	t.replied, t.body, t.last, t.written, t.unheard, t.stream, t.ended = false, nil, false, false, nil, nil, time.Time{}
 	switch {
 	case st != nil:
@@ -100,8 +99,11 @@ func (s *Server) await(c *Conn) (t *turn, n int, what next) {
 		if n, what = s.awaitEnd(t, most); what != again {
 			return nil, 0, what
 		}
+		if t.head.findUsual(t.buf[:n]) == 0 {
+			return nil, 0, t.giveUp()
+		}
 	}
-	if n > most || !t.head.found && t.head.findUsual(t.buf[:n]) == 0 {
+	if n > most {
 		return nil, 0, t.giveUp()
 	}
 	return t, n, again
